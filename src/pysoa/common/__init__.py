@@ -1,0 +1,1 @@
+"""What clients and servers both speak; knows neither client nor server."""

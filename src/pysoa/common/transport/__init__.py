@@ -1,0 +1,1 @@
+"""Moves messages between clients and servers; the only floor that talks to Redis."""

@@ -1,0 +1,103 @@
+"""What can go wrong while a message is moved.
+
+Every class says, by its ``outcome``, whether the action that was called can have run.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pysoa.common.errors import Outcome, PySOAError
+
+__all__ = (
+    "ConnectionError",
+    "DeadlinePassed",
+    "InvalidMessageError",
+    "MessageReceiveError",
+    "MessageReceiveTimeout",
+    "MessageSendError",
+    "MessageSendTimeout",
+    "MessageTooLarge",
+    "PySOATransportError",
+    "ServiceUnavailable",
+    "TransientPySOATransportError",
+)
+
+
+class PySOATransportError(PySOAError):
+    """The root of all errors of transports.
+
+    Args:
+        args: a text for people, and details.
+        outcome: whether the action can have run, where that differs from what the class says.
+    """
+
+    def __init__(self, *args: Any, outcome: Outcome | None = None) -> None:
+        super().__init__(*args)
+        if outcome is not None:
+            self.outcome = outcome
+
+
+class MessageTooLarge(PySOATransportError):
+    """A message is larger than the settings allow; it has not been sent.
+
+    Attributes:
+        message_size_in_bytes: the size of the serialized message, headers aside.
+    """
+
+    outcome: Outcome = "not_sent"
+
+    def __init__(self, message_size_in_bytes: int = 0, *args: Any) -> None:
+        super().__init__(*args)
+        self.message_size_in_bytes = message_size_in_bytes
+
+
+class InvalidMessageError(PySOATransportError):
+    """What arrived, or was to be sent, is not a PySOA message; it has been dropped."""
+
+
+class TransientPySOATransportError(PySOATransportError):
+    """The root of errors that may be gone at the next try."""
+
+
+class MessageReceiveTimeout(TransientPySOATransportError):
+    """Nothing arrived in time. A request that was sent may still be queued, running or answered later."""
+
+
+class DeadlinePassed(MessageReceiveTimeout):
+    """The time allowed for a whole call ran out; the service may still be working on it.
+
+    Attributes:
+        overdue_in_seconds: how long after the deadline this was noticed.
+    """
+
+    def __init__(self, service_name: str, overdue_in_seconds: float) -> None:
+        super().__init__(f"call to {service_name} is {overdue_in_seconds:.3f} s past its deadline")
+        self.overdue_in_seconds = overdue_in_seconds
+
+
+class ServiceUnavailable(MessageReceiveTimeout):
+    """No server of the service is running now, by what its servers have announced on the broker.
+
+    The request has been taken off the queue again where that was still possible; then ``outcome`` is ``not_sent``.
+    """
+
+
+class MessageSendTimeout(TransientPySOATransportError):
+    """The message could not be sent in time; it has not been sent."""
+
+    outcome: Outcome = "not_sent"
+
+
+class MessageReceiveError(TransientPySOATransportError):
+    """The broker failed while a message was awaited; the message may be lost."""
+
+
+class MessageSendError(TransientPySOATransportError):
+    """The broker refused a message or failed while it was sent; ``outcome`` says whether it can have arrived."""
+
+
+class ConnectionError(TransientPySOATransportError):
+    """No connection to the broker could be had; nothing has been sent. Not a subclass of the built-in of that name."""
+
+    outcome: Outcome = "not_sent"

@@ -1,0 +1,131 @@
+"""The values that clients and servers exchange: action and job requests and responses.
+
+They are mutable attrs classes, equal by value; fields are converted once, at construction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+import attr
+
+from pysoa.common.errors import Error
+
+__all__ = (
+    "ActionRequest",
+    "ActionResponse",
+    "Body",
+    "Context",
+    "Control",
+    "JobRequest",
+    "JobResponse",
+    "UnicodeKeysDict",
+)
+
+Body: TypeAlias = dict[str, Any]
+Context: TypeAlias = dict[str, Any]
+Control: TypeAlias = dict[str, Any]
+
+
+class UnicodeKeysDict(dict[str, Any]):
+    """A ``dict`` that turns keys into text when one is set; constructing it from an iterable does not."""
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        super().__setitem__(str(key), value)
+
+    def setdefault(self, key: Any, default: Any = None) -> Any:
+        return super().setdefault(str(key), default)
+
+
+_ERROR_FIELDS = frozenset(field.name for field in attr.fields(Error))
+
+
+def _to_errors(items: Iterable[Error | Mapping[str, Any]]) -> list[Error]:
+    return [
+        item
+        if isinstance(item, Error)
+        # Newer servers may say more about an error than this release knows: what it does not know is left out.
+        else Error(**{key: value for key, value in item.items() if key in _ERROR_FIELDS})
+        for item in items
+    ]
+
+
+@attr.s(auto_attribs=True)
+class ActionRequest:
+    """The call of one action.
+
+    Attributes:
+        action: the name of the action.
+        body: what the action is given.
+    """
+
+    action: str
+    body: Body = attr.Factory(dict)
+
+
+@attr.s(auto_attribs=True)
+class ActionResponse:
+    """The answer of one action.
+
+    Attributes:
+        action: the name of the action.
+        errors: what went wrong; empty when the action succeeded. Dicts are turned into ``Error``.
+        body: what the action returned; empty when it failed.
+    """
+
+    action: str
+    errors: list[Error] = attr.ib(factory=list, converter=_to_errors)
+    body: Body = attr.Factory(dict)
+
+
+def _to_action_requests(items: Iterable[ActionRequest | Mapping[str, Any]]) -> list[ActionRequest]:
+    return [item if isinstance(item, ActionRequest) else ActionRequest(**item) for item in items]
+
+
+def _to_action_responses(items: Iterable[ActionResponse | Mapping[str, Any]]) -> list[ActionResponse]:
+    return [item if isinstance(item, ActionResponse) else _to_action_response(item) for item in items]
+
+
+def _to_action_response(item: Mapping[str, Any]) -> ActionResponse:
+    return ActionResponse(item["action"], item.get("errors") or [], item.get("body", {}))
+
+
+@attr.s(auto_attribs=True)
+class JobRequest:
+    """One or more action requests, served together and in order.
+
+    Attributes:
+        control: headers for PySOA, such as ``continue_on_error``.
+        context: headers for people's code, such as ``correlation_id`` and ``switches``.
+        actions: the calls. Dicts are turned into ``ActionRequest``; an unknown key or a missing ``action`` is a
+            ``TypeError``.
+    """
+
+    control: Control = attr.Factory(dict)
+    context: Context = attr.Factory(dict)
+    actions: list[ActionRequest] = attr.ib(factory=list, converter=_to_action_requests)
+
+
+@attr.s(auto_attribs=True)
+class JobResponse:
+    """The answer of one job.
+
+    Attributes:
+        errors: why the job as a whole failed; then ``actions`` is empty.
+        context: headers for people's code, such as ``correlation_id``.
+        actions: the answers, in the order of the requests; those after a failed action may be missing.
+    """
+
+    errors: list[Error] = attr.ib(factory=list, converter=_to_errors)
+    context: Context = attr.Factory(dict)
+    actions: list[ActionResponse] = attr.ib(factory=list, converter=_to_action_responses)
+
+    @classmethod
+    def from_message(cls, body: Mapping[str, Any]) -> JobResponse:
+        """Read the body of a response message; keys that this release does not know are left out.
+
+        Raises:
+            KeyError, TypeError, AttributeError, ValueError: the body does not have the shape of a job response.
+        """
+        return cls(body.get("errors") or [], body.get("context") or {}, body.get("actions") or [])
