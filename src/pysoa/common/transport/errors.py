@@ -10,6 +10,7 @@ from typing import Any
 from pysoa.common.errors import Outcome, PySOAError
 
 __all__ = (
+    "BatchSendError",
     "ConnectionError",
     "DeadlinePassed",
     "InvalidMessageError",
@@ -97,7 +98,20 @@ class MessageSendError(TransientPySOATransportError):
     """The broker refused a message or failed while it was sent; ``outcome`` says whether it can have arrived."""
 
 
-class ConnectionError(TransientPySOATransportError):
+class ConnectionError(TransientPySOATransportError):  # noqa: A001 - a public name of the first PySOA
     """No connection to the broker could be had; nothing has been sent. Not a subclass of the built-in of that name."""
 
     outcome: Outcome = "not_sent"
+
+
+class BatchSendError(MessageSendError):
+    """Some requests of a batch could not be sent; the others were.
+
+    Attributes:
+        errors: what went wrong, by request id.
+    """
+
+    def __init__(self, errors: dict[int, PySOATransportError]) -> None:
+        first = next(iter(errors.values()))
+        super().__init__(*first.args, outcome=first.outcome)
+        self.errors = errors

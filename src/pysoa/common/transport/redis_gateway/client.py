@@ -1,0 +1,511 @@
+"""The client's end of the Redis gateway.
+
+Each thread has a mailbox: one reply queue on each master. A request that is awaited at once travels in one packet with
+the pop of its reply, on the same connection. While such a pop is under way its connection stays with the reply queue,
+whatever becomes of the request: a reply to another request of the thread may come by it, so it is read before the next
+pop and never closed for being late.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import threading
+import uuid
+import weakref
+from collections.abc import Hashable, Iterable, Iterator
+from typing import Any, Final
+
+from pysoa.common.clock import monotonic
+from pysoa.common.instruments import NO_METRICS, Recorder
+from pysoa.common.plugins import accepts_kwargs
+from pysoa.common.protocol.frames import Frame
+from pysoa.common.protocol.queues import queue_key, reply_queue_name, reply_suffix, request_queue_name
+from pysoa.common.serializer.errors import SerializationError
+from pysoa.common.transport.base import NO_MESSAGE, ClientTransport, ReceivedMessage, get_hex_thread_id
+from pysoa.common.transport.errors import (
+    BatchSendError,
+    InvalidMessageError,
+    MessageReceiveTimeout,
+    MessageSendError,
+    PySOATransportError,
+    ServiceUnavailable,
+    TransientPySOATransportError,
+)
+from pysoa.common.transport.redis_gateway import presence
+from pysoa.common.transport.redis_gateway.backend.base import Master
+from pysoa.common.transport.redis_gateway.commands import Queue, is_queue_full
+from pysoa.common.transport.redis_gateway.connection import BrokerError, BrokerLost, BrokerRefused, Reply, generation
+from pysoa.common.transport.redis_gateway.core import RedisTransportClientCore
+from pysoa.common.transport.redis_gateway.mailbox import ReplyQueue, read_any
+from pysoa.common.transport.redis_gateway.presence import Presence
+from pysoa.common.transport.redis_gateway.settings import RedisTransportSchema
+from pysoa.common.types import Body
+
+__all__ = ("RedisClientTransport",)
+
+_logger = logging.getLogger(__name__)
+
+# A reply that is not there after so long makes it worth asking whether anybody serves at all, now and then.
+_ASK_FOR_PRESENCE_AFTER_SECONDS: Final = 0.02
+_PRESENCE_LIFE_IN_SECONDS: Final = 5.0
+
+# Ids of requests that expired so long ago are forgotten: their replies would have expired too.
+_FORGET_AFTER_SECONDS: Final = 60.0
+
+
+class _Unsent:
+    """A request of a batch, ready to be pushed."""
+
+    __slots__ = ("frames", "life", "request_id")
+
+    def __init__(self, request_id: int, frames: list[bytes], life: float) -> None:
+        self.request_id = request_id
+        self.frames = frames
+        self.life = life
+
+
+class _Mailbox:
+    """What one thread has sent and where its replies arrive.
+
+    Attributes:
+        generation: that of the process that made it.
+        outstanding: ids of the requests whose replies have not come, and when each is forgotten.
+        reply_queues: by the index of their master; made when first needed.
+        awaited_until: the deadline of the next request, where it has been announced by ``expect_reply``.
+        batch: requests collected for one packet, by the index of their master; None outside of a batch.
+        suspicious: requests to take back if it turns out that nobody serves: id, master, key and frame.
+        ask_at: when to find that out.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "ask_at",
+        "awaited_until",
+        "batch",
+        "generation",
+        "outstanding",
+        "reply_queues",
+        "suspicious",
+        "thread_hex",
+    )
+
+    def __init__(self, thread_hex: str) -> None:
+        self.thread_hex = thread_hex
+        self.generation = generation()
+        self.outstanding: dict[int, float] = {}
+        self.reply_queues: dict[int, ReplyQueue] = {}
+        self.awaited_until: float | None = None
+        self.batch: dict[int, list[_Unsent]] | None = None
+        self.suspicious: list[tuple[int, Master, bytes, bytes]] = []
+        self.ask_at = 0.0
+
+
+@accepts_kwargs(RedisTransportSchema())
+class RedisClientTransport(ClientTransport):
+    """Sends requests to a service over Redis, and receives the responses.
+
+    May be shared by threads and carried over a fork.
+
+    Args:
+        service_name: the service to call.
+        metrics: a metrics recorder.
+        kwargs: the settings of the transport.
+    """
+
+    encodes_values = True
+
+    def __init__(self, service_name: str, metrics: Recorder = NO_METRICS, **kwargs: Any) -> None:
+        super().__init__(service_name, metrics)
+        self.core = RedisTransportClientCore(service_name=service_name, metrics=metrics, **kwargs)
+        self.client_id = uuid.uuid4().hex
+        self._generation = generation()
+        self._send_queue_key = queue_key(request_queue_name(service_name)).encode()
+        self._request_queues: dict[int, Queue] = {}
+        self._presence_asked_at: dict[int, float] = {}
+        self._local = threading.local()
+        self._mailboxes: weakref.WeakSet[_Mailbox] = weakref.WeakSet()
+
+    # Whose mailbox
+
+    def _mailbox(self) -> _Mailbox:
+        try:
+            mailbox: _Mailbox = self._local.mailbox
+            if mailbox.generation == generation():
+                return mailbox
+        except AttributeError:
+            pass
+        if self._generation != generation():
+            # A fork must never get its parent's answers, nor the parent those of the fork.
+            self.client_id = uuid.uuid4().hex
+            self._generation = generation()
+            self._mailboxes = weakref.WeakSet()
+        mailbox = self._local.mailbox = _Mailbox(get_hex_thread_id())
+        self._mailboxes.add(mailbox)
+        return mailbox
+
+    def _reply_queue(self, mailbox: _Mailbox, index: int, masters: Any) -> ReplyQueue:
+        queue = mailbox.reply_queues.get(index)
+        if queue is None:
+            suffix = reply_suffix(self.service_name, self.client_id, mailbox.thread_hex, index, len(masters))
+            name = reply_queue_name(self.service_name, self.client_id, suffix)
+            queue = ReplyQueue(self.core, masters[index], name, queue_key(name).encode())
+            mailbox.reply_queues[index] = queue
+        return queue
+
+    def channel(self) -> Hashable:
+        return self._mailbox()
+
+    @property
+    def requests_outstanding(self) -> int:
+        """How many requests have been sent whose responses nobody has received."""
+        return sum(len(mailbox.outstanding) for mailbox in list(self._mailboxes))
+
+    @property
+    def _requests_outstanding(self) -> int:
+        return self.requests_outstanding
+
+    def forget(self, request_ids: Iterable[int]) -> None:
+        own = self._mailbox().outstanding
+        for request_id in request_ids:
+            if own.pop(request_id, None) is None:
+                for mailbox in list(self._mailboxes):
+                    mailbox.outstanding.pop(request_id, None)
+
+    # Sending
+
+    def expect_reply(self, timeout_in_seconds: float | None) -> None:
+        timeout = timeout_in_seconds or self.core.receive_timeout_in_seconds
+        self._mailbox().awaited_until = monotonic() + timeout
+
+    @contextlib.contextmanager
+    def batch(self) -> Iterator[None]:
+        mailbox = self._mailbox()
+        if mailbox.batch is not None:
+            yield
+            return
+        mailbox.batch = {}
+        try:
+            yield
+            batch, mailbox.batch = mailbox.batch, None
+            until, mailbox.awaited_until = mailbox.awaited_until, None
+            self._send_batch(mailbox, batch, until)
+        finally:
+            mailbox.batch = None
+            mailbox.awaited_until = None
+
+    def send_request_message(
+        self, request_id: int, meta: dict[str, Any], body: Body, message_expiry_in_seconds: float | None = None
+    ) -> None:
+        if self.core.records_metrics:
+            try:
+                with self.core.timer("send"):
+                    self._send(request_id, meta, body, message_expiry_in_seconds)
+            except TransientPySOATransportError:
+                self.core.count("send.error.transient")
+                raise
+        else:
+            self._send(request_id, meta, body, message_expiry_in_seconds)
+
+    def _send(self, request_id: int, meta: dict[str, Any], body: Body, expiry: float | None) -> None:
+        mailbox = self._mailbox()
+        core = self.core
+        now = monotonic()
+        awaited_until = mailbox.awaited_until
+        until = awaited_until or now + (expiry or core.receive_timeout_in_seconds)
+        if mailbox.batch is None:
+            mailbox.awaited_until = None
+        backend = core.backend_layer
+        try:
+            index = backend.next_index(until)
+            masters = backend.masters(until)
+        except BrokerError as error:
+            core.count("send.error.connection")
+            raise MessageSendError(f"Cannot get connection: {error}", outcome="not_sent") from error
+        master = masters[index]
+        reply_queue = mailbox.reply_queues.get(index) or self._reply_queue(mailbox, index, masters)
+        meta["reply_to"] = reply_queue.name
+        # Before anything is written: the expiry is in the time of this broker, which is known once connected.
+        connection = core.take_to_send(master, until)
+        try:
+            if expiry:
+                life = expiry
+            elif awaited_until is None or not master.clock.is_known:
+                life = core.message_expiry_in_seconds
+            else:
+                life = awaited_until - now + 1.0
+            frames = core.sealed(request_id, meta, body, master.clock.now() + life)
+            is_awaited = not body["control"].get("suppress_response")
+            if is_awaited:
+                mailbox.outstanding[request_id] = now + life + _FORGET_AFTER_SECONDS
+            if mailbox.batch is not None:
+                mailbox.batch.setdefault(index, []).append(_Unsent(request_id, frames, life))
+                master.give_back(connection)
+                return
+        except BaseException:
+            master.give_back(connection)
+            mailbox.outstanding.pop(request_id, None)
+            raise
+        request_queue = self._request_queue(index, life)
+        fused = reply_queue if is_awaited and awaited_until is not None else None
+        unsent = [_Unsent(request_id, frames, life)]
+        try:
+            self._push(master, connection, request_queue, unsent, fused, until)
+        except BatchSendError as error:
+            mailbox.outstanding.pop(request_id, None)
+            raise error.errors[request_id] from error.errors[request_id].__cause__
+        if fused is not None:
+            self._suspect(mailbox, index, master, request_queue, unsent)
+
+    def _request_queue(self, index: int, life: float) -> Queue:
+        queue = self._request_queues.get(index)
+        needed = life + 10
+        if queue is None or queue.life_in_seconds < needed:
+            queue = Queue(self._send_queue_key, self.core.queue_life(self._send_queue_key.decode(), life))
+            if queue.life_in_seconds > self.core.request_queue_life_in_seconds:
+                return queue  # a rare long life; as it is unknown, it goes by the script, which never shortens one
+            self._request_queues[index] = queue
+        return queue
+
+    def _send_batch(self, mailbox: _Mailbox, batch: dict[int, list[_Unsent]], awaited_until: float | None) -> None:
+        errors: dict[int, PySOATransportError] = {}
+        for index, unsent in batch.items():
+            until = awaited_until or monotonic() + min(item.life for item in unsent)
+            master = self.core.backend_layer.masters(until)[index]
+            try:
+                connection = self.core.take_to_send(master, until)
+                request_queue = self._request_queue(index, max(item.life for item in unsent))
+                waits = awaited_until is not None and any(item.request_id in mailbox.outstanding for item in unsent)
+                fused = mailbox.reply_queues[index] if waits else None
+                self._push(master, connection, request_queue, unsent, fused, until)
+            except BatchSendError as error:
+                errors.update(error.errors)
+            except PySOATransportError as error:
+                errors.update((item.request_id, error) for item in unsent)
+            if waits_for_any := [item for item in unsent if item.request_id not in errors]:
+                self._suspect(mailbox, index, master, self._request_queue(index, 0), waits_for_any)
+        if errors:
+            for request_id in errors:
+                mailbox.outstanding.pop(request_id, None)
+            raise BatchSendError(errors)
+
+    def _push(
+        self,
+        master: Master,
+        connection: Any,
+        request_queue: Queue,
+        unsent: list[_Unsent],
+        reply_queue: ReplyQueue | None,
+        until: float,
+    ) -> None:
+        """Push requests in one packet, with the pop of their replies where they are awaited.
+
+        Raises:
+            BatchSendError: some of the requests, or all, were not sent, or may not have been.
+        """
+        core = self.core
+        now = monotonic()
+        by_script = request_queue.may_be_full(core.queue_capacity, now)
+        if by_script:
+            pushes = b"".join([core.script_command(request_queue, item.frames) for item in unsent])
+            replies = len(unsent)
+        else:
+            frames = unsent[0].frames if len(unsent) == 1 else [item.frames[0] for item in unsent]
+            pushes = request_queue.push(frames, request_queue.expire)
+            replies = 2
+        fused = False
+        # Whoever waits on this queue already gets our reply too; a second pop would only confuse.
+        claimed = reply_queue is not None and reply_queue.claim.acquire(blocking=False)
+        try:
+            if claimed and reply_queue is not None and not reply_queue.is_popping:
+                most = len(unsent)
+                command = reply_queue.pop_command(until, most)
+                reply_queue.popping_on(connection, until, most)
+                fused = True
+                connection.send(pushes + command, replies + (2 if most > 1 else 1), until)
+            else:
+                connection.send(pushes, replies, until)
+            answers = [connection.read(until) for _ in range(replies)]
+        except BrokerLost as error:
+            if fused and reply_queue is not None:
+                reply_queue.forget_pop()
+            else:
+                connection.close()
+            lost = core.lost_push(master, error)
+            lost.__cause__ = error
+            raise BatchSendError({item.request_id: lost for item in unsent}) from error
+        finally:
+            if claimed and reply_queue is not None:
+                reply_queue.claim.release()
+        if not fused:
+            master.give_back(connection)
+        self._check(master, request_queue, unsent, answers if by_script else answers[:1] * len(unsent), until)
+
+    def _check(
+        self, master: Master, request_queue: Queue, unsent: list[_Unsent], answers: list[Reply], until: float
+    ) -> None:
+        """Look at the broker's answer to each push, and try again what it has not carried out and may next time."""
+        errors: dict[int, PySOATransportError] = {}
+        for item, answer in zip(unsent, answers, strict=True):
+            if not isinstance(answer, BrokerRefused):
+                if isinstance(answer, int):
+                    request_queue.saw_length(answer, monotonic())
+                continue
+            may_try_again = answer.kind == "NOSCRIPT" or is_queue_full(str(answer)) or answer.not_the_master
+            if not may_try_again:
+                errors[item.request_id] = self.core.refused_push(answer)
+                continue
+            if answer.not_the_master:
+                master.moved()
+            try:
+                self.core.push(master, request_queue, item.frames, until)
+            except PySOATransportError as error:
+                errors[item.request_id] = error
+        if errors:
+            raise BatchSendError(errors)
+
+    # Receiving
+
+    def receive_response_message(self, receive_timeout_in_seconds: float | None = None) -> ReceivedMessage:
+        return self.receive_from(self._mailbox(), receive_timeout_in_seconds)
+
+    def receive_from(self, channel: Hashable, receive_timeout_in_seconds: float | None = None) -> ReceivedMessage:
+        mailbox = channel
+        if not isinstance(mailbox, _Mailbox) or mailbox.generation != generation():
+            return NO_MESSAGE
+        if not self._prune(mailbox):
+            return NO_MESSAGE
+        core = self.core
+        until = monotonic() + (receive_timeout_in_seconds or core.receive_timeout_in_seconds)
+        if not core.records_metrics:
+            return self._receive(mailbox, until)
+        try:
+            with core.timer("receive"):
+                return self._receive(mailbox, until)
+        except MessageReceiveTimeout:
+            core.count("receive.error.timeout")
+            raise
+        except TransientPySOATransportError:
+            core.count("receive.error.transient")
+            raise
+
+    def _prune(self, mailbox: _Mailbox) -> int:
+        """How many requests are outstanding, without those that are so old that no reply can come."""
+        outstanding = mailbox.outstanding
+        if outstanding and next(iter(outstanding.values())) < monotonic():
+            now = monotonic()
+            for request_id in [key for key, forget_at in outstanding.items() if forget_at < now]:
+                outstanding.pop(request_id, None)
+        return len(outstanding)
+
+    def _receive(self, mailbox: _Mailbox, until: float) -> ReceivedMessage:
+        """The next response to a request that is outstanding; whatever else arrives is dropped and counted."""
+        core = self.core
+        while True:
+            reply_queue, data = self._next_frame(mailbox, until)
+            try:
+                frame = self._whole_frame(data, reply_queue)
+                if frame is None:
+                    continue
+                message = core.decode(frame, reply_queue.master.clock)
+            except (SerializationError, InvalidMessageError, MessageReceiveTimeout) as error:
+                core.count("receive.error.unreadable")
+                _logger.warning("Dropped a reply that cannot be read: %s", error)
+                continue
+            if mailbox.outstanding.pop(message.request_id, None) is not None:  # type: ignore[arg-type]
+                if mailbox.suspicious:
+                    mailbox.suspicious = []
+                return message
+            core.count("receive.error.unexpected_reply")
+
+    def _whole_frame(self, data: bytes, reply_queue: ReplyQueue) -> Frame | None:
+        try:
+            return self.core.whole_frame(data, reply_queue.assembler)
+        except InvalidMessageError:
+            # The assembler starts anew now: a frame that does not continue one message may well begin another.
+            return self.core.whole_frame(data, reply_queue.assembler)
+
+    def _next_frame(self, mailbox: _Mailbox, until: float) -> tuple[ReplyQueue, bytes]:
+        while True:
+            pause_at = mailbox.ask_at if mailbox.suspicious else until
+            found = self._wait(mailbox, min(until, max(pause_at, 0.0)))
+            if found is not None:
+                return found
+            if monotonic() >= until:
+                raise self.core.nothing_received()
+            if mailbox.suspicious:
+                self._take_back_if_unserved(mailbox, until)
+
+    def _wait(self, mailbox: _Mailbox, until: float) -> tuple[ReplyQueue, bytes] | None:
+        queues = list(mailbox.reply_queues.values())
+        claimed = 0
+        try:
+            for queue in queues:
+                # Only a thread that is just sending can have it, and not for long.
+                if not queue.claim.acquire(timeout=max(0.0, until - monotonic())):
+                    return None
+                claimed += 1
+            if len(queues) == 1:
+                frame = queues[0].read(until, len(mailbox.outstanding))
+                return None if frame is None else (queues[0], frame)
+            return read_any(queues, until)
+        finally:
+            for queue in queues[:claimed]:
+                queue.claim.release()
+
+    # Nobody serves
+
+    def _suspect(
+        self, mailbox: _Mailbox, index: int, master: Master, request_queue: Queue, unsent: list[_Unsent]
+    ) -> None:
+        """Note what to take back if no reply comes soon and nobody serves."""
+        now = monotonic()
+        if now - self._presence_asked_at.get(index, float("-inf")) > _PRESENCE_LIFE_IN_SECONDS:
+            mailbox.ask_at = now + _ASK_FOR_PRESENCE_AFTER_SECONDS
+            mailbox.suspicious += [(item.request_id, master, request_queue.key, item.frames[0]) for item in unsent]
+
+    def _take_back_if_unserved(self, mailbox: _Mailbox, until: float) -> None:
+        """Take requests off the queue when the service's workers have all gone.
+
+        Raises:
+            ServiceUnavailable: some were still there: nobody will serve them.
+        """
+        suspicious, mailbox.suspicious = mailbox.suspicious, []
+        limit = min(until, monotonic() + 0.25)
+        for master, group in itertools.groupby(suspicious, key=lambda item: item[1]):
+            found = presence.look_up(master, self.service_name, limit)
+            self._presence_asked_at[self._index_of(master, until)] = monotonic()
+            if found is not Presence.ABSENT:
+                continue
+            taken_back = [request_id for request_id, _, key, frame in group if _remove(master, key, frame, limit)]
+            if taken_back:
+                self._presence_asked_at.clear()
+                for request_id in taken_back:
+                    mailbox.outstanding.pop(request_id, None)
+                self.core.count("send.error.not_served")
+                raise ServiceUnavailable(f"no server of service {self.service_name!r} is running", outcome="not_sent")
+
+    def _index_of(self, master: Master, until: float) -> int:
+        return list(self.core.backend_layer.masters(until)).index(master)
+
+    def close(self) -> None:
+        """Close the connections of this transport; it may be used again."""
+        for mailbox in list(self._mailboxes):
+            for queue in list(mailbox.reply_queues.values()):
+                if queue.claim.acquire(blocking=False):
+                    queue.forget_pop()
+                    queue.claim.release()
+        self.core.backend_layer.close()
+
+
+def _remove(master: Master, key: bytes, frame: bytes, until: float) -> bool:
+    """Take a request off its queue again; False when a server has taken it, or when nobody can tell."""
+    try:
+        connection = master.take(until)
+        try:
+            return connection.ask(b"LREM", key, b"-1", frame, until=until) == 1
+        finally:
+            master.give_back(connection)
+    except BrokerError:
+        return False

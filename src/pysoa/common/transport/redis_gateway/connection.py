@@ -1,0 +1,363 @@
+"""Connections to Redis: the one module that opens them, writes to them and reads from them.
+
+redis-py opens a connection (TLS, users and passwords, databases, users' own ``connection_kwargs``); from then on its
+socket is ours. Commands are written as ready bytes and replies are parsed by hiredis, because redis-py's own clients
+cost several times as much, resend commands by themselves and give a pop up while its message is on the way.
+
+A connection belongs to one thread at a time. It is used again only while every reply that it owes has been read:
+whoever gives up waiting closes it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import queue
+import select
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Self, TypeAlias
+
+import hiredis
+
+from pysoa.common.clock import monotonic
+
+__all__ = (
+    "BrokerError",
+    "BrokerLost",
+    "BrokerRefused",
+    "BrokerTimeout",
+    "BrokerUnreachable",
+    "RedisConnection",
+    "Reply",
+    "connect",
+    "generation",
+    "pack",
+)
+
+Reply: TypeAlias = "int | bytes | list[Reply] | BrokerRefused | None"
+
+_CONNECT_TIMEOUT_IN_SECONDS: Final = 5.0
+_RECEIVE_SIZE_IN_BYTES: Final = 65536
+_LARGE_RECEIVE_SIZE_IN_BYTES: Final = 1048576
+
+# Replies that say "this is not, or not now, the master": it has to be looked up again.
+_NOT_THE_MASTER: Final = ("READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "UNBLOCKED")
+
+
+class BrokerError(Exception):
+    """The root of what a connection raises; never seen above the transport."""
+
+
+class BrokerUnreachable(BrokerError):
+    """No connection could be made; nothing has been sent."""
+
+
+class BrokerLost(BrokerError):
+    """The connection broke; what was sent may or may not have been carried out."""
+
+
+class BrokerTimeout(BrokerLost):
+    """The broker did not answer in time; what was sent may or may not have been carried out."""
+
+
+class BrokerRefused(BrokerError):
+    """The broker answered with an error; the command has not been carried out."""
+
+    @property
+    def kind(self) -> str:
+        """The first word of the answer, such as ``READONLY`` or ``OOM``."""
+        return str(self).partition(" ")[0]
+
+    @property
+    def not_the_master(self) -> bool:
+        """Whether the master has to be looked up again."""
+        return self.kind in _NOT_THE_MASTER
+
+
+class _Generation:
+    """Counts the forks between this process and the first; a connection of an earlier generation is not ours."""
+
+    number = 0
+
+
+def _after_fork_in_child() -> None:
+    _Generation.number += 1
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def generation() -> int:
+    """A number that differs between a process and its forks."""
+    return _Generation.number
+
+
+def pack(*arguments: bytes) -> bytes:
+    """A Redis command as bytes to send."""
+    return b"*%d\r\n" % len(arguments) + b"".join([b"$%d\r\n%b\r\n" % (len(item), item) for item in arguments])
+
+
+class RedisConnection:
+    """One open connection.
+
+    Attributes:
+        client_id: the broker's number for this connection, for ``CLIENT UNBLOCK``; None where it may not be asked.
+        owed: how many replies have not been read yet.
+        generation: see ``generation``.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_poll",
+        "_reader",
+        "_receive_size",
+        "_socket",
+        "_tls",
+        "client_id",
+        "generation",
+        "owed",
+    )
+
+    def __init__(self, connection: Any) -> None:  # one of redis-py's connection classes
+        self._connection = connection
+        # redis-py has had the socket under this name in all releases; its public methods cannot wait for two things.
+        self._socket: socket.socket = self._connection._sock
+        self._socket.setblocking(False)
+        self._tls = hasattr(self._socket, "pending")
+        self._reader = hiredis.Reader(protocolError=BrokerLost, replyError=BrokerRefused)
+        self._receive_size = _RECEIVE_SIZE_IN_BYTES
+        self._poll = select.poll()
+        self._poll.register(self._socket.fileno(), select.POLLIN)
+        self.client_id: bytes | None = None
+        self.owed = 0
+        self.generation = _Generation.number
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def also_wake_on(self, file_descriptor: int) -> None:
+        """Make ``wait`` return False when something can be read from this descriptor too."""
+        self._poll.register(file_descriptor, select.POLLIN)
+
+    def send(self, packet: bytes, replies: int, until: float) -> None:
+        """Write commands.
+
+        Args:
+            packet: commands as ``pack`` makes them.
+            replies: how many replies they will have.
+            until: moment on the monotonic clock to give up at.
+
+        Raises:
+            BrokerLost: the connection broke or time ran out; commands may have been carried out.
+        """
+        self.owed += replies
+        try:
+            sent = self._socket.send(packet)
+            if sent != len(packet):
+                self._send_rest(memoryview(packet)[sent:], until)
+        except BlockingIOError:
+            self._send_rest(memoryview(packet), until)
+        except OSError as error:
+            if self._tls and _wants_more(error):
+                self._send_rest(memoryview(packet), until)
+                return
+            raise BrokerLost(f"connection broke while sending: {error}") from error
+
+    def _send_rest(self, rest: memoryview, until: float) -> None:
+        poll = select.poll()
+        poll.register(self._socket.fileno(), select.POLLOUT | (select.POLLIN if self._tls else 0))
+        while rest:
+            left = until - monotonic()
+            if left <= 0 or not poll.poll(left * 1000):
+                raise BrokerTimeout("the broker did not take the message in time")
+            try:
+                rest = rest[self._socket.send(rest) :]
+            except OSError as error:
+                if not _wants_more(error):
+                    raise BrokerLost(f"connection broke while sending: {error}") from error
+
+    def read(self, until: float) -> Reply:
+        """The next reply.
+
+        Raises:
+            BrokerTimeout: it did not come in time. The connection must be closed, or read again later.
+            BrokerLost: the connection broke.
+        """
+        while True:
+            reply = self.read_if_there()
+            if reply is not False:
+                return reply
+            if not self.wait(until):
+                raise BrokerTimeout("the broker did not answer in time")
+
+    def read_if_there(self) -> Reply | bool:
+        """The next reply if all of it has been received; otherwise False."""
+        try:
+            reply = self._reader.gets()
+        except hiredis.HiredisError as error:
+            raise BrokerLost(f"the broker answered nonsense: {error}") from error
+        if reply is False:
+            return False
+        self.owed -= 1
+        return reply  # type: ignore[no-any-return]
+
+    def wait(self, until: float) -> bool:
+        """Wait for bytes and take them in.
+
+        Returns:
+            True when bytes came; False when time ran out, or when another descriptor woke the wait.
+
+        Raises:
+            BrokerLost: the connection broke.
+        """
+        if self._tls and self._receive():  # TLS may hold bytes that poll cannot see
+            return True
+        left = until - monotonic()
+        for descriptor, _ in self._poll.poll(left * 1000 if left > 0 else 0):
+            if descriptor == self._socket.fileno():
+                return self._receive() or self.wait(until)
+        return False
+
+    def _receive(self) -> bool:
+        try:
+            data = self._socket.recv(self._receive_size)
+        except OSError as error:
+            if _wants_more(error):
+                return False
+            raise BrokerLost(f"connection broke: {error}") from error
+        if not data:
+            raise BrokerLost("the broker closed the connection")
+        # A full buffer is the sign of a large reply; small ones would only pay for clearing a large buffer.
+        self._receive_size = _LARGE_RECEIVE_SIZE_IN_BYTES if len(data) == self._receive_size else _RECEIVE_SIZE_IN_BYTES
+        self._reader.feed(data)
+        return True
+
+    def is_fresh(self) -> bool:
+        """Whether the idle connection can be used: of this process, nothing owed, not closed by the other end."""
+        if self.owed or self.generation != _Generation.number:
+            return False
+        try:
+            # An idle connection has nothing to say: what can be read is its end.
+            events = self._poll.poll(0)
+            return not events or all(descriptor != self._socket.fileno() for descriptor, _ in events)
+        except (OSError, ValueError):
+            return False
+
+    def ask(self, *arguments: bytes, until: float) -> Reply:
+        """Send one command and read its reply; an error reply is given back, not raised."""
+        self.send(pack(*arguments), 1, until)
+        return self.read(until)
+
+    def close(self) -> None:
+        if self.generation == _Generation.number:
+            self._connection.disconnect()
+        else:
+            # The parent goes on with this connection: only our copy of the descriptor is closed, without a word on it.
+            self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _wants_more(error: OSError) -> bool:
+    if isinstance(error, BlockingIOError | InterruptedError):
+        return True
+    # ssl.SSLWantReadError and SSLWantWriteError; importing ssl costs 10 ms to those who do without it.
+    return type(error).__name__ in ("SSLWantReadError", "SSLWantWriteError")
+
+
+def connect(connection_kwargs: Mapping[str, Any], until: float) -> RedisConnection:
+    """Open a connection.
+
+    Args:
+        connection_kwargs: arguments of redis-py's connection classes: ``host`` and ``port``, or ``path`` of a unix
+            socket, ``db``, ``username``, ``password``, ``ssl*``, ``connection_class`` and others.
+        until: moment on the monotonic clock to give up at; 5 s from now at the latest.
+
+    Raises:
+        BrokerUnreachable: it could not be opened; the text says why.
+    """
+    import redis.connection as redis_connection
+    from redis.backoff import NoBackoff
+    from redis.exceptions import RedisError
+    from redis.retry import Retry
+
+    kwargs = dict(connection_kwargs)
+    limit = min(kwargs.pop("socket_connect_timeout", None) or _CONNECT_TIMEOUT_IN_SECONDS, until - monotonic())
+    if limit <= 0:
+        raise BrokerUnreachable("no time left to connect")
+    connection_class = kwargs.pop("connection_class", None) or _connection_class(kwargs, redis_connection)
+    kwargs.pop("ssl", None)
+    kwargs.setdefault("protocol", 2)
+    kwargs.update(
+        # Covers the handshake of TLS, AUTH and SELECT; our own waits do not use it.
+        socket_timeout=limit,
+        socket_connect_timeout=limit,
+        retry=Retry(NoBackoff(), 0),
+        retry_on_timeout=False,
+        health_check_interval=0,
+        decode_responses=False,
+    )
+    if "path" not in kwargs:
+        kwargs.setdefault("socket_keepalive", True)
+
+    def open_connection() -> RedisConnection:
+        connection = connection_class(**kwargs)
+        try:
+            connection.connect()
+        except (RedisError, OSError) as error:
+            raise BrokerUnreachable(f"{type(error).__name__}: {error}") from error
+        return RedisConnection(connection)
+
+    if "path" in kwargs or _needs_no_lookup(str(kwargs.get("host", "localhost"))):
+        return open_connection()
+    return _in_time(open_connection, limit, str(kwargs["host"]))
+
+
+def _connection_class(kwargs: dict[str, Any], redis_connection: Any) -> Any:
+    if "path" in kwargs:
+        return redis_connection.UnixDomainSocketConnection
+    if kwargs.get("ssl") or kwargs.get("ssl_certfile"):
+        return redis_connection.SSLConnection
+    return redis_connection.Connection
+
+
+def _needs_no_lookup(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _in_time(open_connection: Callable[[], RedisConnection], limit: float, host: str) -> RedisConnection:
+    """Connect on a thread of its own: the system's name look-up has no time limit, but calls have."""
+    results: queue.SimpleQueue[RedisConnection | BaseException] = queue.SimpleQueue()
+    given_up = threading.Event()
+
+    def run() -> None:
+        try:
+            connection = open_connection()
+        except BaseException as error:
+            results.put(error)
+            return
+        results.put(connection)
+        if given_up.is_set():
+            connection.close()
+
+    threading.Thread(target=run, name=f"pysoa-connect-{host}", daemon=True).start()
+    try:
+        result = results.get(timeout=limit)
+    except queue.Empty:
+        given_up.set()
+        raise BrokerUnreachable(f"no connection to {host} within {limit:.3f} s") from None
+    if isinstance(result, BaseException):
+        raise result
+    return result

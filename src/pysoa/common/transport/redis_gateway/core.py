@@ -1,0 +1,578 @@
+"""What both ends of the Redis gateway share: settings, bytes from messages and back, pushing, popping."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Final
+
+from pysoa.common.clock import monotonic
+from pysoa.common.instruments import NO_METRICS, NoOpMetricsRecorder, Recorder, adapt_recorder
+from pysoa.common.logging import RecursivelyCensoredDictWrapper
+from pysoa.common.protocol.envelope import read_envelope
+from pysoa.common.protocol.frames import Frame, FrameAssembler, read_frame, write_frames
+from pysoa.common.protocol.queues import PREFIX, queue_key
+from pysoa.common.protocol.retries import pause_in_seconds
+from pysoa.common.serializer import MsgpackSerializer
+from pysoa.common.serializer.base import Serializer
+from pysoa.common.transport.base import ReceivedMessage
+from pysoa.common.transport.errors import (
+    InvalidMessageError,
+    MessageReceiveError,
+    MessageReceiveTimeout,
+    MessageSendError,
+    MessageTooLarge,
+)
+from pysoa.common.transport.redis_gateway.backend.base import (
+    BaseRedisClient,
+    BrokerClock,
+    Master,
+    SendMessageToQueueCommand,
+)
+from pysoa.common.transport.redis_gateway.backend.sentinel import SentinelRedisClient
+from pysoa.common.transport.redis_gateway.backend.standard import StandardRedisClient
+from pysoa.common.transport.redis_gateway.commands import Queue, blocking_pop, is_queue_full
+from pysoa.common.transport.redis_gateway.connection import (
+    BrokerError,
+    BrokerLost,
+    BrokerRefused,
+    BrokerTimeout,
+    RedisConnection,
+    Reply,
+)
+from pysoa.common.transport.redis_gateway.constants import (
+    DEFAULT_MAXIMUM_MESSAGE_BYTES_CLIENT,
+    DEFAULT_MAXIMUM_MESSAGE_BYTES_SERVER,
+    MINIMUM_CHUNKED_MESSAGE_BYTES,
+    REDIS_BACKEND_TYPE_SENTINEL,
+    REDIS_BACKEND_TYPES,
+    ProtocolFeature,
+    ProtocolVersion,
+)
+from pysoa.utils import dict_to_hashable
+
+__all__ = ("POP_MARGIN_IN_SECONDS", "RedisTransportClientCore", "RedisTransportCore", "RedisTransportServerCore")
+
+_logger = logging.getLogger(__name__)
+_oversized_message_logger = logging.getLogger("pysoa.transport.oversized_message")
+
+POP_MARGIN_IN_SECONDS: Final = 0.4
+"""How long after the end of a pop its answer may take before the connection counts as dead."""
+
+_SLICE_IN_SECONDS: Final = 2.0
+
+
+class RedisTransportCore:
+    """Sends and receives messages over a backend.
+
+    Attributes:
+        service_name: the service whose queues are used.
+        message_expiry_in_seconds: life of a message, where the sender does not say.
+        receive_timeout_in_seconds: how long to wait for a message, where the receiver does not say.
+        queue_capacity: how many frames a queue may hold that this side pushes to.
+        queue_full_retries: how often a push to a full queue is tried again, while there is time.
+        maximum_message_size_in_bytes: of a serialized message, headers aside.
+        log_messages_larger_than_bytes: larger ones are logged and sent all the same; 0 for never.
+        default_serializer: writes requests, and reads messages that do not say what they are written in.
+    """
+
+    QUEUE_NAME_PREFIX = PREFIX
+    GLOBAL_QUEUE_SPECIFIER = "!"
+    EXPONENTIAL_BACK_OFF_FACTOR = 4.0
+
+    is_server: ClassVar[bool] = False
+    metrics_prefix: ClassVar[str] = "client.transport.redis_gateway."
+    _default_maximum_message_size: ClassVar[int] = DEFAULT_MAXIMUM_MESSAGE_BYTES_CLIENT
+
+    _backend_layer_cache: ClassVar[dict[Any, BaseRedisClient]] = {}
+
+    def __init__(
+        self,
+        service_name: str,
+        backend_type: str,
+        metrics: Recorder = NO_METRICS,
+        backend_layer_kwargs: Mapping[str, Any] | None = None,
+        message_expiry_in_seconds: float = 60,
+        receive_timeout_in_seconds: float = 5,
+        queue_capacity: int = 10000,
+        queue_full_retries: int = 10,
+        log_messages_larger_than_bytes: int | None = None,
+        maximum_message_size_in_bytes: int | None = None,
+        default_serializer_config: Mapping[str, Any] | None = None,
+        request_queue_life_in_seconds: float = 3600,
+    ) -> None:
+        if backend_type not in REDIS_BACKEND_TYPES:
+            raise ValueError(f"backend_type must be one of {REDIS_BACKEND_TYPES!r}, got {backend_type!r}")
+        self.service_name = service_name
+        self.backend_type = backend_type
+        self.backend_layer_kwargs = dict(backend_layer_kwargs or {})
+        self.metrics = adapt_recorder(metrics)
+        self.records_metrics = type(self.metrics) is not NoOpMetricsRecorder
+        self.message_expiry_in_seconds = message_expiry_in_seconds
+        self.receive_timeout_in_seconds = receive_timeout_in_seconds
+        self.queue_capacity = queue_capacity
+        self.queue_full_retries = queue_full_retries
+        self.maximum_message_size_in_bytes = maximum_message_size_in_bytes or self._default_maximum_message_size
+        self.log_messages_larger_than_bytes = (
+            self._default_maximum_message_size
+            if log_messages_larger_than_bytes is None
+            else log_messages_larger_than_bytes
+        )
+        self.request_queue_life_in_seconds = int(-(-request_queue_life_in_seconds // 1))
+        self.reply_queue_life_in_seconds = int(-(-message_expiry_in_seconds // 1)) + 10
+        self.chunk_messages_larger_than_bytes = -1
+        self._serializer_config = default_serializer_config
+        self._default_serializer: Serializer | None = None
+        self._serializers: dict[str, Serializer] = {}
+        self._backend_layer: BaseRedisClient | None = None
+        self._push_script: SendMessageToQueueCommand | None = None
+
+    # What it is made of
+
+    @property
+    def default_serializer(self) -> Serializer:
+        if self._default_serializer is None:
+            config = self._serializer_config
+            if config:
+                self._default_serializer = config["object"](**config.get("kwargs", {}))
+            else:
+                self._default_serializer = MsgpackSerializer()
+            self._serializers[self._default_serializer.mime_type] = self._default_serializer
+        return self._default_serializer
+
+    @property
+    def backend_layer(self) -> BaseRedisClient:
+        if self._backend_layer is None:
+            cache_key = (self.backend_type, dict_to_hashable(self.backend_layer_kwargs))
+            if cache_key not in self._backend_layer_cache:
+                with self.timer("backend.initialize"):
+                    backend_class = (
+                        SentinelRedisClient if self.backend_type == REDIS_BACKEND_TYPE_SENTINEL else StandardRedisClient
+                    )
+                    self._backend_layer_cache[cache_key] = backend_class(**self.backend_layer_kwargs)
+            self._backend_layer = self._backend_layer_cache[cache_key]
+        return self._backend_layer
+
+    def count(self, name: str) -> None:
+        """Count an event, under the name that metrics of this side have."""
+        if self.records_metrics:
+            self.metrics.counter(self.metrics_prefix + name).increment()
+
+    def timer(self, name: str) -> contextlib.AbstractContextManager[Any]:
+        """A timer to enter, under the name that metrics of this side have."""
+        if not self.records_metrics:
+            return contextlib.nullcontext()
+        timer: contextlib.AbstractContextManager[Any] = self.metrics.timer(self.metrics_prefix + name, resolution=10**6)
+        return timer
+
+    # Bytes from messages and back
+
+    def encode(
+        self,
+        request_id: int,
+        meta: dict[str, Any],
+        body: Mapping[str, Any],
+        version: ProtocolVersion,
+        serializer: Serializer,
+    ) -> list[bytes]:
+        """The frames of one message.
+
+        Raises:
+            InvalidMessageError: there is no request id.
+            InvalidField: the serializer cannot write the message.
+            MessageTooLarge: it is larger than the settings allow.
+        """
+        if request_id is None:
+            raise InvalidMessageError("No request ID")
+        if self.records_metrics:
+            with self.timer("send.serialize"):
+                payload = serializer.message_to_blob({"request_id": request_id, "meta": meta, "body": body})
+            self.metrics.histogram(self.metrics_prefix + "send.message_size").set(len(payload))
+        else:
+            payload = serializer.message_to_blob({"request_id": request_id, "meta": meta, "body": body})
+        size = len(payload)
+        if size > self.maximum_message_size_in_bytes:
+            self.count("send.error.message_too_large")
+            raise MessageTooLarge(size, "Message exceeds maximum message size")
+        if 0 < self.log_messages_larger_than_bytes < size:
+            self._log_oversized(size, body)
+        if 0 < self.chunk_messages_larger_than_bytes < size:
+            if not ProtocolFeature.CHUNKED_RESPONSES.supported_in(version):
+                self.count("send.error.message_too_large")
+                raise MessageTooLarge(size, "Message exceeds chunking threshold but client does not support chunking")
+            frames = write_frames(version, serializer.mime_type, payload, self.chunk_messages_larger_than_bytes)
+            if self.records_metrics:
+                self.metrics.histogram(self.metrics_prefix + "send.chunk_count").set(len(frames))
+            return frames
+        return write_frames(version, serializer.mime_type, payload)
+
+    def _log_oversized(self, size: int, body: Mapping[str, Any]) -> None:
+        _oversized_message_logger.warning(
+            "Oversized message sent for PySOA service %s",
+            self.service_name,
+            extra={
+                "data": {
+                    "message": RecursivelyCensoredDictWrapper(dict(body)),
+                    "serialized_length_in_bytes": size,
+                    "threshold": self.log_messages_larger_than_bytes,
+                }
+            },
+        )
+
+    def decode(self, frame: Frame, clock: BrokerClock) -> ReceivedMessage:
+        """Read a whole message; its meta gains ``serializer`` and ``protocol_version``.
+
+        Raises:
+            InvalidMessage, InvalidMessageError: it cannot be read.
+            MessageReceiveTimeout: it has expired.
+        """
+        default = self.default_serializer
+        mime_type = frame.content_type
+        serializer = default if mime_type is None or mime_type == default.mime_type else self._serializer_for(mime_type)
+        message = serializer.blob_to_dict(frame.payload)
+        try:
+            request_id, meta, body = read_envelope(message, self.service_name, clock.now())
+        except MessageReceiveTimeout:
+            self.count("receive.error.message_expired")
+            raise
+        except InvalidMessageError:
+            if isinstance(message, dict) and message.get("request_id") is None:
+                self.count("receive.error.no_request_id")
+            raise
+        meta["serializer"] = serializer
+        meta["protocol_version"] = frame.version
+        return ReceivedMessage(request_id, meta, body)
+
+    def _serializer_for(self, mime_type: str) -> Serializer:
+        serializer = self._serializers.get(mime_type)
+        if serializer is None:
+            try:
+                serializer = Serializer.resolve_serializer(mime_type)
+            except ValueError:
+                # A type that is not known is ignored, as the first PySOA does; not kept, since peers can make up many.
+                return self.default_serializer
+            self._serializers[mime_type] = serializer
+        return serializer
+
+    def reads_chunks(self) -> FrameAssembler | None:
+        """What puts chunked messages together; None on a server, which takes none."""
+        return None if self.is_server else FrameAssembler(self.service_name)
+
+    def whole_frame(self, data: bytes, assembler: FrameAssembler | None) -> Frame | None:
+        """The frame that the bytes hold or complete; None while more of its chunks are missing.
+
+        Raises:
+            InvalidMessageError: the bytes are no frame, or one that must not come here or now.
+        """
+        frame = read_frame(data)
+        if assembler is not None:
+            return assembler.feed(frame)
+        if frame.chunk_count is not None:
+            raise InvalidMessageError("Unsupported chunked request on server Redis backend")
+        return frame
+
+    # Pushing
+
+    def push_script(self) -> SendMessageToQueueCommand:
+        if self._push_script is None:
+            self._push_script = SendMessageToQueueCommand()
+        return self._push_script
+
+    def push_command(self, queue: Queue, frames: list[bytes], then: bytes) -> tuple[bytes, int]:
+        """Commands that push one message, with others after them, and how many replies the push has."""
+        if queue.may_be_full(self.queue_capacity, monotonic()):
+            return self.script_command(queue, frames) + then, 1
+        return queue.push(frames, queue.expire + then), 2
+
+    def script_command(self, queue: Queue, frames: list[bytes], with_text: bool = False) -> bytes:
+        """The push that checks the capacity first."""
+        return self.push_script().packet(
+            queue.key, b"%d" % queue.life_in_seconds, b"%d" % self.queue_capacity, *frames, with_text=with_text
+        )
+
+    def push(self, master: Master, queue: Queue, frames: list[bytes], until: float) -> None:
+        """Push one message, checking the capacity, and wait for the broker's word on it.
+
+        Raises:
+            MessageSendError: it was refused, the queue was full to the end, or the broker failed.
+        """
+        for attempt in self._attempts_on_full_queue(queue, until):
+            with self._connection(master, until) as connection:
+                reply = self._ask_in_send(master, connection, self.script_command(queue, frames), until)
+                if isinstance(reply, BrokerRefused) and reply.kind == "NOSCRIPT":
+                    command = self.script_command(queue, frames, with_text=True)
+                    reply = self._ask_in_send(master, connection, command, until)
+            if isinstance(reply, BrokerRefused):
+                if is_queue_full(str(reply)):
+                    continue
+                if reply.not_the_master and attempt == 0:
+                    master.moved()
+                    continue
+                raise self.refused_push(reply)
+            if isinstance(reply, int):
+                queue.saw_length(reply, monotonic())
+            return
+
+    def _attempts_on_full_queue(self, queue: Queue, until: float) -> Iterator[int]:
+        """Count attempts, with growing pauses between them; raises when the last one has failed."""
+        attempt = 0
+        while True:
+            yield attempt
+            pause = pause_in_seconds(attempt, random.random())
+            if attempt >= self.queue_full_retries or monotonic() + pause >= until:
+                break
+            time.sleep(pause)
+            attempt += 1
+            self.count("send.queue_full_retry")
+            self.count(f"send.queue_full_retry.retry_{attempt}")
+        self.count("send.error.redis_queue_full")
+        name = queue.key.decode().removeprefix(PREFIX)
+        raise MessageSendError(f"Redis queue {name} was full after {attempt} retries", outcome="not_sent")
+
+    def _ask_in_send(self, master: Master, connection: RedisConnection, command: bytes, until: float) -> Reply:
+        try:
+            with self.timer("send.send_message_to_redis_queue"):
+                connection.send(command, 1, until)
+                return connection.read(until)
+        except BrokerLost as error:
+            raise self.lost_push(master, error) from error
+
+    def lost_push(self, master: Master, error: BrokerLost) -> MessageSendError:
+        """The error for a push of which nobody knows whether it was carried out."""
+        master.moved()
+        self.count("send.error.unknown")
+        return MessageSendError(
+            f"Unknown error sending message for service {self.service_name}", type(error).__name__, str(error)
+        )
+
+    def refused_push(self, reply: BrokerRefused) -> MessageSendError:
+        """The error for a push that the broker has answered with an error."""
+        self.count("send.error.response")
+        return MessageSendError(
+            f"Redis error sending message for service {self.service_name}", str(reply), outcome="not_sent"
+        )
+
+    @contextlib.contextmanager
+    def _connection(self, master: Master, until: float) -> Iterator[RedisConnection]:
+        connection = self.take_to_send(master, until)
+        try:
+            yield connection
+        finally:
+            master.give_back(connection)
+
+    def take_to_send(self, master: Master, until: float) -> RedisConnection:
+        """A connection to push on.
+
+        Raises:
+            MessageSendError: there is none; nothing has been sent.
+        """
+        try:
+            with self.timer("send.get_redis_connection"):
+                return master.take(until)
+        except BrokerError as error:
+            master.moved()
+            self.count("send.error.connection")
+            raise MessageSendError(f"Cannot get connection: {error}", outcome="not_sent") from error
+
+    def take_to_receive(self, master: Master, until: float) -> RedisConnection:
+        """A connection to pop from.
+
+        Raises:
+            MessageReceiveError: there is none.
+        """
+        try:
+            with self.timer("receive.get_redis_connection"):
+                return master.take(until)
+        except BrokerError as error:
+            master.moved()
+            self.count("receive.error.connection")
+            raise MessageReceiveError(f"Cannot get connection: {error}") from error
+
+    def refused_pop(self, reply: BrokerRefused) -> MessageReceiveError:
+        """The error for a pop that the broker has answered with an error."""
+        self.count("receive.error.unknown")
+        return MessageReceiveError(
+            f"Unknown error receiving message for service {self.service_name}", "ResponseError", str(reply)
+        )
+
+    def lost_pop(self, master: Master, error: BrokerLost) -> MessageReceiveError:
+        """The error for a pop whose answer, and so perhaps a message, is lost."""
+        master.moved()
+        self.count("receive.error.unknown")
+        return MessageReceiveError(
+            f"Unknown error receiving message for service {self.service_name}", type(error).__name__, str(error)
+        )
+
+    def nothing_received(self) -> MessageReceiveTimeout:
+        return MessageReceiveTimeout(f"No message received for service {self.service_name}")
+
+    # One message at a time, for those who need no more
+
+    def send_message(
+        self,
+        queue_name: str,
+        request_id: int,
+        meta: dict[str, Any],
+        body: Mapping[str, Any],
+        message_expiry_in_seconds: float | None = None,
+    ) -> None:
+        """Send one message and wait until the broker has it.
+
+        Args:
+            queue_name: without the prefix of all keys.
+            request_id: pairs request and response.
+            meta: headers; ``__expiry__`` is set in it, ``serializer`` and ``protocol_version`` are taken from it, and
+                put back when the message could not be written.
+            body: the job request or response.
+            message_expiry_in_seconds: None and 0 take the setting.
+        """
+        with self.timer("send"):
+            until = monotonic() + (message_expiry_in_seconds or self.receive_timeout_in_seconds)
+            key = queue_key(queue_name)
+            master = self._master_of(key, until)
+            if master.clock.is_due():
+                master.give_back(self.take_to_send(master, until))
+            life = message_expiry_in_seconds or self.message_expiry_in_seconds
+            frames = self.sealed(request_id, meta, body, master.clock.now() + life)
+            self.push(master, Queue(key.encode(), self.queue_life(key, life)), frames, until)
+
+    def sealed(self, request_id: int, meta: dict[str, Any], body: Mapping[str, Any], expires_at: float) -> list[bytes]:
+        """The frames of one message in the protocol and serializer that its meta asks for."""
+        serializer = meta.pop("serializer", None) or self.default_serializer
+        version = meta.pop("protocol_version", None) or self.default_version()
+        meta["__expiry__"] = expires_at
+        try:
+            return self.encode(request_id, meta, body, version, serializer)
+        except BaseException:
+            # A second try with another body must still speak the language of the one who asked.
+            meta["serializer"] = serializer
+            meta["protocol_version"] = version
+            raise
+
+    def default_version(self) -> ProtocolVersion:
+        return ProtocolVersion.VERSION_3
+
+    def queue_life(self, key: str, message_life: float) -> int:
+        """The life of a list, in whole seconds: longer than that of the message that is pushed."""
+        if self.GLOBAL_QUEUE_SPECIFIER in key:
+            return max(self.reply_queue_life_in_seconds, int(message_life) + 11)
+        return max(self.request_queue_life_in_seconds, int(message_life) + 11)
+
+    def _master_of(self, key: str, until: float) -> Master:
+        backend = self.backend_layer
+        try:
+            masters = backend.masters(until)
+            index = backend.index_of(key, until) if self.GLOBAL_QUEUE_SPECIFIER in key else backend.next_index(until)
+        except BrokerError as error:
+            self.count("send.error.connection")
+            raise MessageSendError(f"Cannot get connection: {error}", outcome="not_sent") from error
+        return masters[index]
+
+    def receive_message(self, queue_name: str, receive_timeout_in_seconds: float | None = None) -> ReceivedMessage:
+        """Wait for one message.
+
+        Args:
+            queue_name: without the prefix of all keys.
+            receive_timeout_in_seconds: None and 0 take the setting.
+
+        Raises:
+            MessageReceiveTimeout: nothing came in time, or what came had expired.
+            MessageReceiveError: the broker failed.
+            InvalidMessage, InvalidMessageError: what came cannot be read; it is gone.
+        """
+        with self.timer("receive"):
+            until = monotonic() + (receive_timeout_in_seconds or self.receive_timeout_in_seconds)
+            key = queue_key(queue_name)
+            master = self._master_of(key, until)
+            assembler = self.reads_chunks()
+            while True:
+                data = self._pop(master, key.encode(), until)
+                frame = self.whole_frame(data, assembler)
+                if frame is not None:
+                    with self.timer("receive.deserialize"):
+                        return self.decode(frame, master.clock)
+
+    def _pop(self, master: Master, key: bytes, until: float) -> bytes:
+        """Wait for one item, in slices, so that a connection that has died unseen is found out."""
+        while True:
+            connection = self.take_to_receive(master, until)
+            try:
+                end = min(until, monotonic() + _SLICE_IN_SECONDS)
+                connection.send(blocking_pop(key, end - monotonic()), 1, until)
+                reply = connection.read(end + POP_MARGIN_IN_SECONDS)
+            except BrokerTimeout:
+                master.drop_idle()
+                reply = None
+            except BrokerLost as error:
+                raise self.lost_pop(master, error) from error
+            finally:
+                master.give_back(connection)
+            if isinstance(reply, list) and isinstance(reply[1], bytes):
+                return reply[1]
+            if isinstance(reply, BrokerRefused):
+                if reply.not_the_master:
+                    master.moved()
+                raise self.refused_pop(reply)
+            if monotonic() >= until:
+                raise self.nothing_received()
+
+
+class RedisTransportClientCore(RedisTransportCore):
+    """The client's core.
+
+    Args:
+        protocol_version: what requests are written in; 3 unless older servers have to be called.
+        kwargs: see ``RedisTransportCore``.
+    """
+
+    def __init__(
+        self,
+        service_name: str,
+        backend_type: str,
+        metrics: Recorder = NO_METRICS,
+        protocol_version: int = ProtocolVersion.VERSION_3,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(service_name, backend_type, metrics, **kwargs)
+        self.protocol_version = ProtocolVersion(protocol_version)
+
+    def default_version(self) -> ProtocolVersion:
+        return self.protocol_version
+
+
+class RedisTransportServerCore(RedisTransportCore):
+    """The server's core.
+
+    Args:
+        chunk_messages_larger_than_bytes: responses above this are sent in pieces of this size; negative for never.
+        kwargs: see ``RedisTransportCore``.
+    """
+
+    is_server = True
+    metrics_prefix = "server.transport.redis_gateway."
+    _default_maximum_message_size = DEFAULT_MAXIMUM_MESSAGE_BYTES_SERVER
+
+    def __init__(
+        self,
+        service_name: str,
+        backend_type: str,
+        metrics: Recorder = NO_METRICS,
+        chunk_messages_larger_than_bytes: int = -1,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(service_name, backend_type, metrics, **kwargs)
+        if chunk_messages_larger_than_bytes >= 0:
+            if chunk_messages_larger_than_bytes < MINIMUM_CHUNKED_MESSAGE_BYTES:
+                raise ValueError(
+                    "If chunk_messages_larger_than_bytes is enabled (non-negative), it must be >= "
+                    f"{MINIMUM_CHUNKED_MESSAGE_BYTES}, got {chunk_messages_larger_than_bytes}"
+                )
+            if self.maximum_message_size_in_bytes < 5 * chunk_messages_larger_than_bytes:
+                raise ValueError(
+                    "If chunk_messages_larger_than_bytes is enabled (non-negative), maximum_message_size_in_bytes must "
+                    "be at least 5 times larger to allow for multiple chunks to be sent."
+                )
+        self.chunk_messages_larger_than_bytes = chunk_messages_larger_than_bytes

@@ -1,0 +1,130 @@
+"""The thread beside a worker: announces the worker, and puts requests back that a slow job keeps waiting."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections import deque
+from typing import Final
+
+from pysoa.common.clock import monotonic
+from pysoa.common.transport.redis_gateway import presence
+from pysoa.common.transport.redis_gateway.commands import Queue, push_back
+from pysoa.common.transport.redis_gateway.connection import BrokerError
+from pysoa.common.transport.redis_gateway.core import RedisTransportCore
+
+__all__ = ("Keeper",)
+
+_logger = logging.getLogger(__name__)
+
+_SLOW_AFTER_SECONDS: Final = 0.02
+_LOOK_EVERY_SECONDS: Final = 0.01
+_LIMIT_IN_SECONDS: Final = 1.0
+
+
+class Keeper:
+    """Looks after one worker from a thread of its own, on connections of its own.
+
+    Attributes:
+        job_began: when the running job began, on the monotonic clock; 0 while none is running. Set by the worker.
+    """
+
+    def __init__(self, core: RedisTransportCore, worker_id: str, queue_key: bytes, held: deque[bytes]) -> None:
+        self.job_began = 0.0
+        self._core = core
+        self._worker_id = worker_id
+        self._queue = Queue(queue_key, core.request_queue_life_in_seconds)
+        self._held = held
+        self._woken = threading.Event()
+        self._is_ending = False
+        self._thread = threading.Thread(target=self._run, name="pysoa-keeper", daemon=True)
+
+    def start(self) -> None:
+        """Announce the worker, so that it counts as present before it takes its first request; then keep at it."""
+        self._announce()
+        self._thread.start()
+
+    def something_held(self) -> None:
+        """Say that requests have been taken that have not begun."""
+        if not self._woken.is_set():
+            self._woken.set()
+
+    def stop(self) -> None:
+        """End the thread and withdraw the worker."""
+        self._is_ending = True
+        self._woken.set()
+        if self._thread.ident is not None:
+            self._thread.join(_LIMIT_IN_SECONDS * 2)
+        until = monotonic() + _LIMIT_IN_SECONDS
+        try:
+            for master in self._core.backend_layer.masters(until):
+                connection = master.take(until)
+                try:
+                    presence.withdraw(connection, self._core.service_name, self._worker_id, until)
+                finally:
+                    master.give_back(connection)
+        except BrokerError as error:
+            _logger.debug("Could not withdraw: %s", error)
+
+    def _run(self) -> None:
+        announce_at = monotonic() + presence.REFRESH_IN_SECONDS
+        while not self._is_ending:
+            if self._woken.wait(max(0.0, announce_at - monotonic())) and not self._is_ending:
+                self._woken.clear()
+                self._watch_held()
+            if monotonic() >= announce_at:
+                self._announce()
+                announce_at = monotonic() + presence.REFRESH_IN_SECONDS
+
+    def _watch_held(self) -> None:
+        """While something is held, look now and then whether the running job has become slow."""
+        while self._held and not self._is_ending:
+            began = self.job_began
+            if began and monotonic() - began > _SLOW_AFTER_SECONDS:
+                self._put_back()
+                return
+            self._woken.wait(_LOOK_EVERY_SECONDS)
+            self._woken.clear()
+
+    def _put_back(self) -> None:
+        """Put all that is held back to the head of the queue, last first; the worker may take some meanwhile."""
+        until = monotonic() + _LIMIT_IN_SECONDS
+        frames: list[bytes] = []
+        try:
+            master = self._core.backend_layer.masters(until)[0]
+            connection = master.take(until)
+            try:
+                # Only now that there is a connection: what cannot be put back is better kept.
+                frames = self._take_held()
+                if frames:
+                    connection.send(push_back(self._queue.key, frames) + self._queue.expire, 2, until)
+                    connection.read(until)
+                    connection.read(until)
+                    self._core.count("receive.put_back")
+            finally:
+                master.give_back(connection)
+        except BrokerError as error:
+            # Perhaps the broker has them, perhaps not: running them could run them twice.
+            _logger.warning("Could not put %d requests back: %s", len(frames), error)
+
+    def _take_held(self) -> list[bytes]:
+        frames: list[bytes] = []
+        with contextlib.suppress(IndexError):  # the worker may have taken the last one meanwhile
+            while True:
+                frames.append(self._held.pop())
+        frames.reverse()
+        return frames
+
+    def _announce(self) -> None:
+        until = monotonic() + _LIMIT_IN_SECONDS
+        try:
+            for master in self._core.backend_layer.masters(until):
+                connection = master.take(until)
+                try:
+                    now = master.clock.now()
+                    presence.announce(connection, now, self._core.service_name, self._worker_id, until)
+                finally:
+                    master.give_back(connection)
+        except BrokerError as error:
+            _logger.debug("Could not announce the worker: %s", error)

@@ -1,0 +1,224 @@
+"""Reply queues: where one thread of a client gets its answers, and how they are waited for."""
+
+from __future__ import annotations
+
+import random
+import select
+import threading
+import time
+from collections import deque
+from typing import Final
+
+from pysoa.common.clock import monotonic
+from pysoa.common.transport.errors import MessageReceiveError
+from pysoa.common.transport.redis_gateway.backend.base import Master
+from pysoa.common.transport.redis_gateway.commands import blocking_pop, pop_more
+from pysoa.common.transport.redis_gateway.connection import (
+    BrokerLost,
+    BrokerRefused,
+    BrokerTimeout,
+    RedisConnection,
+    Reply,
+)
+from pysoa.common.transport.redis_gateway.core import POP_MARGIN_IN_SECONDS, RedisTransportCore
+
+__all__ = ("SLICE_IN_SECONDS", "ReplyQueue", "read_any")
+
+SLICE_IN_SECONDS: Final = 2.0
+"""The longest pop of a client: a connection that has died unseen is found out after so long."""
+
+_RECOVERY_IN_SECONDS: Final = 2.0
+
+
+class ReplyQueue:
+    """One reply queue on one master, and the pop that is under way on it.
+
+    ``claim`` is held by whoever starts or reads a pop: the thread that waits, or one that sends and pops in one
+    packet. All else is touched only by its holder.
+
+    Attributes:
+        name: as it stands in ``reply_to``.
+        key: the full key.
+        master: where it is.
+        assembler: puts chunked replies together.
+        frames: popped and not yet read.
+        standard_pop: the command for a pop of the usual length.
+    """
+
+    __slots__ = (
+        "_pop",
+        "_pop_ends_at",
+        "_pop_replies",
+        "assembler",
+        "claim",
+        "core",
+        "frames",
+        "key",
+        "master",
+        "name",
+        "standard_pop",
+    )
+
+    def __init__(self, core: RedisTransportCore, master: Master, name: str, key: bytes) -> None:
+        self.core = core
+        self.master = master
+        self.name = name
+        self.key = key
+        self.assembler = core.reads_chunks()
+        self.frames: deque[bytes] = deque()
+        self.claim = threading.Lock()
+        self.standard_pop = blocking_pop(key, SLICE_IN_SECONDS)
+        self._pop: RedisConnection | None = None
+        self._pop_ends_at = 0.0
+        self._pop_replies = 0
+
+    @property
+    def is_popping(self) -> bool:
+        return self._pop is not None
+
+    def pop_command(self, until: float, most: int) -> bytes:
+        """The commands for a pop that ends by then, and takes up to so many frames when there are more."""
+        left = until - monotonic()
+        command = self.standard_pop if left >= SLICE_IN_SECONDS else blocking_pop(self.key, left)
+        return command + pop_more(self.key, most - 1) if most > 1 else command
+
+    def popping_on(self, connection: RedisConnection, until: float, most: int) -> None:
+        """Note that ``pop_command`` has been sent on this connection, which is ours until its replies are read."""
+        self._pop = connection
+        self._pop_ends_at = min(until, monotonic() + SLICE_IN_SECONDS)
+        self._pop_replies = 2 if most > 1 else 1
+
+    def read(self, until: float, most: int) -> bytes | None:
+        """Wait for the next frame.
+
+        Args:
+            until: moment on the monotonic clock to give up at.
+            most: how many frames are worth taking at once.
+
+        Returns:
+            A frame, or None when none came in time; then the pop may still be under way.
+
+        Raises:
+            MessageReceiveError: the broker refused, or stayed away for longer than a recovery may take.
+        """
+        if self.frames:
+            return self.frames.popleft()
+        give_up_at = 0.0
+        while True:
+            try:
+                connection = self._pop or self._start(until, most)
+                early = until < self._pop_ends_at
+                try:
+                    reply = connection.read(until if early else self._pop_ends_at + POP_MARGIN_IN_SECONDS)
+                except BrokerTimeout:
+                    if early:
+                        return None
+                    raise
+                self._take(connection, reply)
+            except (BrokerLost, MessageReceiveError) as error:
+                give_up_at = give_up_at or min(until, monotonic() + _RECOVERY_IN_SECONDS)
+                self._after_fault(error, give_up_at, until)
+            if self.frames:
+                return self.frames.popleft()
+            if monotonic() >= until:
+                return None
+
+    def _start(self, until: float, most: int) -> RedisConnection:
+        connection = self.core.take_to_receive(self.master, until)
+        command = self.pop_command(until, most)
+        self.popping_on(connection, until, most)
+        connection.send(command, self._pop_replies, until)
+        return connection
+
+    def _take(self, connection: RedisConnection, reply: Reply) -> None:
+        """Read what the pop brought; afterwards it is over."""
+        replies = [reply]
+        if self._pop_replies > 1:
+            replies.append(connection.read(monotonic() + POP_MARGIN_IN_SECONDS))
+        self._pop = None
+        self.master.give_back(connection)
+        first = replies[0]
+        if isinstance(first, BrokerRefused):
+            if not first.not_the_master:
+                raise self.core.refused_pop(first)
+            raise BrokerLost(str(first))
+        if isinstance(first, list):
+            self.frames.append(first[1])  # type: ignore[arg-type]
+        if len(replies) > 1 and isinstance(replies[1], list):
+            self.frames.extend(replies[1])  # type: ignore[arg-type]
+
+    def _after_fault(self, error: BrokerLost | MessageReceiveError, give_up_at: float, until: float) -> None:
+        """Drop the connection; then go on waiting: a reply may still come to the queue when the broker is back."""
+        if self._pop is not None:
+            self._pop.close()
+            self._pop = None
+        self.master.moved()
+        if isinstance(error, MessageReceiveError) and error.args[1:2] == ("ResponseError",):
+            raise error
+        if isinstance(error, BrokerTimeout):
+            return  # the connection had died unseen; another may be alive
+        if monotonic() >= give_up_at:
+            if isinstance(error, BrokerLost):
+                raise self.core.lost_pop(self.master, error) from error
+            raise error
+        time.sleep(max(0.0, min(random.uniform(0.02, 0.1), until - monotonic())))
+
+    def poll_ready(self) -> bytes | None:
+        """A frame that has been received already, if its pop is complete."""
+        if self.frames:
+            return self.frames.popleft()
+        if self._pop is not None:
+            reply = self._pop.read_if_there()
+            if not isinstance(reply, bool):
+                self._take(self._pop, reply)
+                if self.frames:
+                    return self.frames.popleft()
+        return None
+
+    def start_pop(self, until: float) -> RedisConnection:
+        """The connection of the pop under way; one is started where there is none."""
+        return self._pop or self._start(until, 1)
+
+    def pop_is_overdue(self) -> bool:
+        return self._pop is not None and monotonic() > self._pop_ends_at + POP_MARGIN_IN_SECONDS
+
+    def forget_pop(self) -> None:
+        """Close the connection of a pop whose answer is overdue."""
+        if self._pop is not None:
+            self._pop.close()
+            self._pop = None
+            self.master.drop_idle()
+
+
+def read_any(queues: list[ReplyQueue], until: float) -> tuple[ReplyQueue, bytes] | None:
+    """Wait for the next frame of any of several reply queues, which lie on several masters.
+
+    Raises:
+        MessageReceiveError: one of the brokers failed.
+    """
+    while True:
+        poll = select.poll()
+        for queue in queues:
+            if queue.pop_is_overdue():
+                queue.forget_pop()
+            try:
+                connection = queue.start_pop(until)
+                frame = queue.poll_ready()
+            except BrokerLost as error:
+                queue.forget_pop()
+                raise queue.core.lost_pop(queue.master, error) from error
+            if frame is not None:
+                return queue, frame
+            poll.register(connection.fileno(), select.POLLIN)
+        left = min(until - monotonic(), SLICE_IN_SECONDS + POP_MARGIN_IN_SECONDS)
+        if left <= 0:
+            return None
+        ready = {descriptor for descriptor, _ in poll.poll(left * 1000)}
+        for queue in queues:
+            try:
+                connection = queue.start_pop(until)
+                if connection.fileno() in ready:
+                    connection.wait(monotonic())
+            except BrokerLost as error:
+                queue.forget_pop()
+                raise queue.core.lost_pop(queue.master, error) from error

@@ -1,0 +1,483 @@
+"""The server's end of the Redis gateway.
+
+While a loop is served, the answer to one request and the pop of the next travel in one packet, and what the broker says
+of the answer is read together with the next request. Small jobs are taken several at a time, as much as takes about a
+millisecond to do; should one of them turn out to be slow, those that have not begun go back to the queue.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import random
+import select
+import uuid
+from collections import OrderedDict, deque
+from typing import Any, Final
+
+from pysoa.common.clock import monotonic
+from pysoa.common.instruments import NO_METRICS, Recorder
+from pysoa.common.plugins import accepts_kwargs
+from pysoa.common.protocol.queues import is_reply_queue_of, queue_key, request_queue_name
+from pysoa.common.transport.base import ReceivedMessage, ServerTransport
+from pysoa.common.transport.errors import (
+    InvalidMessageError,
+    MessageReceiveError,
+    MessageReceiveTimeout,
+    MessageSendError,
+)
+from pysoa.common.transport.redis_gateway.backend.base import Master
+from pysoa.common.transport.redis_gateway.commands import Queue, blocking_pop, pop_more, push_back
+from pysoa.common.transport.redis_gateway.connection import (
+    BrokerError,
+    BrokerLost,
+    BrokerRefused,
+    BrokerTimeout,
+    RedisConnection,
+    Reply,
+)
+from pysoa.common.transport.redis_gateway.core import RedisTransportServerCore
+from pysoa.common.transport.redis_gateway.keeper import Keeper
+from pysoa.common.transport.redis_gateway.settings import RedisServerTransportSchema
+from pysoa.common.types import Body
+
+__all__ = ("RedisServerTransport",)
+
+_logger = logging.getLogger(__name__)
+
+_SLICE_IN_SECONDS: Final = 5.0
+_POP_MARGIN_IN_SECONDS: Final = 2.0
+_SEND_LIMIT_IN_SECONDS: Final = 0.5  # a slow or full reply queue must not hold a worker
+_UNBLOCK_AGAIN_AFTER_SECONDS: Final = 0.05
+_WORK_IN_HAND_IN_SECONDS: Final = 0.001
+_MOST_REPLY_QUEUES: Final = 1024
+
+_POPPED, _MORE, _PUSHED, _EXPIRED = range(4)
+
+
+class _Line:
+    """The connection to one master on which requests come in and answers go out.
+
+    Attributes:
+        owes: what the replies that have not been read yet will answer, in order.
+        is_popping: whether a pop is under way.
+        pop_ends_at: when the broker will have answered it at the latest.
+        not_before: no new connection is tried before this moment, after one has failed.
+    """
+
+    __slots__ = ("connection", "is_popping", "master", "not_before", "owes", "pop_ends_at")
+
+    def __init__(self, master: Master) -> None:
+        self.master = master
+        self.connection: RedisConnection | None = None
+        self.owes: deque[int] = deque()
+        self.is_popping = False
+        self.pop_ends_at = 0.0
+        self.not_before = 0.0
+
+    def drop(self) -> None:
+        """Close the connection, and with it what it owes."""
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+        self.owes.clear()
+        self.is_popping = False
+
+
+@accepts_kwargs(RedisServerTransportSchema())
+class RedisServerTransport(ServerTransport):
+    """Receives the requests of one service over Redis, and sends the responses.
+
+    Belongs to the thread that serves; ``stop_taking`` may be called from anywhere.
+
+    Args:
+        service_name: the service that is served.
+        metrics: a metrics recorder.
+        instance_index: the number of the worker among its siblings, from 1.
+        prefetch: how many requests may be taken ahead, while they are small; 1 for none.
+        kwargs: the other settings of the transport.
+    """
+
+    encodes_values = True
+
+    def __init__(
+        self,
+        service_name: str,
+        metrics: Recorder = NO_METRICS,
+        instance_index: int = 1,
+        prefetch: int = 16,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(service_name, metrics, instance_index)
+        self.core = RedisTransportServerCore(service_name=service_name, metrics=metrics, **kwargs)
+        self.prefetch = prefetch
+        self.worker_id = uuid.uuid4().hex
+        self._receive_queue_name = request_queue_name(service_name)
+        self._receive_queue_key = queue_key(self._receive_queue_name).encode()
+        self._slice = min(self.core.receive_timeout_in_seconds, _SLICE_IN_SECONDS)
+        self._standard_pop = blocking_pop(self._receive_queue_key, self._slice)
+        self._lines: list[_Line] = []
+        self._turn = 0
+        self._held: deque[bytes] = deque()
+        self._is_serving = False
+        self._is_stopping = False
+        self._job_time = _WORK_IN_HAND_IN_SECONDS
+        self._reply_queues: OrderedDict[str, Queue] = OrderedDict()
+        self._keeper: Keeper | None = None
+        self._wake: tuple[int, int] | None = None
+
+    # Serving
+
+    def start_serving(self) -> None:
+        self._is_serving = True
+        self._is_stopping = False
+        self._wake = os.pipe()
+        for descriptor in self._wake:
+            os.set_blocking(descriptor, False)
+        self._keeper = Keeper(self.core, self.worker_id, self._receive_queue_key, self._held)
+        self._keeper.start()
+
+    def stop_taking(self) -> None:
+        self._is_stopping = True
+        if self._wake is not None:
+            with contextlib.suppress(OSError):
+                os.write(self._wake[1], b"!")
+
+    def close(self) -> None:
+        self._is_stopping = True
+        if self._keeper is not None:
+            self._keeper.stop()
+            self._keeper = None
+        limit = monotonic() + 1.0
+        for line in self._lines:
+            with contextlib.suppress(BrokerError):
+                self._end_pop(line, limit)
+                while line.owes and line.connection is not None:
+                    self._note(line, line.connection.read(limit))
+            line.drop()
+        if self._held and self._lines:
+            self._push_back(self._lines[0].master, limit)
+        self._is_serving = False
+        if self._wake is not None:
+            for descriptor in self._wake:
+                os.close(descriptor)
+            self._wake = None
+        if self._lines:
+            self.core.backend_layer.close()
+
+    def _push_back(self, master: Master, until: float) -> None:
+        frames = list(self._held)
+        self._held.clear()
+        try:
+            connection = master.take(until)
+            try:
+                expire = Queue(self._receive_queue_key, self.core.request_queue_life_in_seconds).expire
+                connection.send(push_back(self._receive_queue_key, frames) + expire, 2, until)
+                connection.read(until)
+                connection.read(until)
+            finally:
+                master.give_back(connection)
+        except BrokerError as error:
+            _logger.error("Lost %d requests that could not be put back: %s", len(frames), error)
+
+    # Receiving
+
+    def receive_request_message(self) -> ReceivedMessage:
+        keeper = self._keeper
+        if keeper is not None and keeper.job_began:
+            # A running mean that forgets quickly: one slow job is enough to take nothing ahead of the next ones.
+            self._job_time += (monotonic() - keeper.job_began - self._job_time) * 0.2
+            keeper.job_began = 0.0
+        core = self.core
+        with core.timer("receive"):
+            until = monotonic() + core.receive_timeout_in_seconds
+            while True:
+                line, data = self._next(until)
+                frame = core.whole_frame(data, None)
+                assert frame is not None
+                try:
+                    message = core.decode(frame, line.master.clock)
+                except MessageReceiveTimeout:
+                    if self._is_stopping or monotonic() > until:
+                        raise
+                    continue
+                self._check_reply_to(message)
+                break
+        if keeper is not None:
+            keeper.job_began = monotonic()
+        return message
+
+    def _check_reply_to(self, message: ReceivedMessage) -> None:
+        reply_to = message.meta.get("reply_to") if message.meta else None
+        if reply_to is None:
+            self.core.count("send.error.missing_reply_queue")
+            raise InvalidMessageError("Missing reply queue name")
+        if not is_reply_queue_of(self.service_name, reply_to):
+            self.core.count("receive.error.foreign_reply_queue")
+            raise InvalidMessageError(f"reply_to is not a reply queue of service {self.service_name}")
+
+    def _next(self, until: float) -> tuple[_Line, bytes]:
+        """The next frame of the request queue.
+
+        Raises:
+            MessageReceiveTimeout: there is none.
+            MessageReceiveError: the broker failed.
+        """
+        lines = self._lines or self._open_lines(until)
+        try:
+            return lines[0], self._held.popleft()
+        except IndexError:
+            pass
+        if len(lines) > 1:
+            return self._next_of_several(lines, until)
+        line = lines[0]
+        while True:
+            if not line.is_popping:
+                if self._is_stopping:
+                    raise self.core.nothing_received()
+                self._start_pop(line)
+            try:
+                self._read_pop(line)
+            except BrokerError as error:
+                raise self._lost(line, error) from error
+            try:
+                return line, self._held.popleft()
+            except IndexError:
+                if self._is_stopping or monotonic() >= until - 0.05:
+                    raise self.core.nothing_received() from None
+
+    def _open_lines(self, until: float) -> list[_Line]:
+        try:
+            self._lines = [_Line(master) for master in self.core.backend_layer.masters(until)]
+        except BrokerError as error:
+            self.core.count("receive.error.connection")
+            raise MessageReceiveError(f"Cannot get connection: {error}") from error
+        return self._lines
+
+    def _connection(self, line: _Line, until: float) -> RedisConnection:
+        """The line's connection; a new one where there is none, or where the other end has closed it."""
+        connection = line.connection
+        if connection is not None and (connection.owed or connection.is_fresh()):
+            return connection
+        line.drop()
+        line.connection = connection = line.master.take(until)
+        if self._wake is not None:
+            connection.also_wake_on(self._wake[0])
+        return connection
+
+    def _lost(self, line: _Line, error: BrokerError) -> MessageReceiveError:
+        line.drop()
+        line.not_before = monotonic() + random.uniform(0.2, 1.0)
+        if isinstance(error, BrokerLost):
+            return self.core.lost_pop(line.master, error)
+        line.master.moved()
+        if isinstance(error, BrokerRefused):
+            return self.core.refused_pop(error)
+        self.core.count("receive.error.connection")
+        return MessageReceiveError(f"Cannot get connection: {error}")
+
+    def _pop_commands(self, line: _Line) -> bytes:
+        """The commands of the next pop, noted as sent."""
+        line.is_popping = True
+        line.pop_ends_at = monotonic() + self._slice
+        line.owes.append(_POPPED)
+        if self._is_serving and self.prefetch > 1 and len(self._lines) == 1:
+            most = min(self.prefetch, int(_WORK_IN_HAND_IN_SECONDS / self._job_time))
+            if most > 1:
+                line.owes.append(_MORE)
+                return self._standard_pop + pop_more(self._receive_queue_key, most - 1)
+        return self._standard_pop
+
+    def _start_pop(self, line: _Line) -> None:
+        until = monotonic() + self._slice
+        try:
+            connection = self._connection(line, until)
+            already_owed = len(line.owes)
+            connection.send(self._pop_commands(line), len(line.owes) - already_owed, until)
+        except BrokerError as error:
+            raise self._lost(line, error) from error
+
+    def _read_pop(self, line: _Line) -> None:
+        """Read until the pop under way is over; what it brought is then held.
+
+        Raises:
+            BrokerError: the connection broke, or the broker refused.
+        """
+        connection = line.connection
+        unblock_at = 0.0
+        while line.is_popping or (line.owes and line.owes[0] == _MORE):
+            assert connection is not None
+            reply = connection.read_if_there()
+            if not isinstance(reply, bool):
+                self._note(line, reply)
+                continue
+            give_up_at = line.pop_ends_at + _POP_MARGIN_IN_SECONDS
+            if self._is_stopping:
+                if monotonic() >= unblock_at:
+                    self._unblock(line)
+                    unblock_at = monotonic() + _UNBLOCK_AGAIN_AFTER_SECONDS
+                self._drain_wake()
+            if not connection.wait(min(give_up_at, unblock_at) if self._is_stopping else give_up_at):
+                if monotonic() >= give_up_at:
+                    raise BrokerTimeout("the connection died unseen")
+                self._drain_wake()
+
+    def _drain_wake(self) -> None:
+        if self._wake is not None:
+            with contextlib.suppress(OSError):
+                os.read(self._wake[0], 64)
+
+    def _note(self, line: _Line, reply: Reply) -> None:
+        """Take in the next reply that a line owes."""
+        what = line.owes.popleft()
+        if what == _POPPED:
+            line.is_popping = False
+            if isinstance(reply, list):
+                self._held.append(reply[1])  # type: ignore[arg-type]
+            elif isinstance(reply, BrokerRefused):
+                raise reply
+        elif what == _MORE:
+            if isinstance(reply, list):
+                self._held.extend(reply)  # type: ignore[arg-type]
+                if self._keeper is not None:
+                    self._keeper.something_held()
+        elif isinstance(reply, BrokerRefused) and what == _PUSHED:
+            error = self.core.refused_push(reply)
+            _logger.warning("The broker refused a response of service %s: %s", self.service_name, reply)
+            if reply.not_the_master:
+                raise BrokerLost(str(reply)) from error
+
+    def _unblock(self, line: _Line) -> None:
+        """End the pop that is under way by asking on another connection; leaving it would lose a message."""
+        if line.connection is None or line.connection.client_id is None:
+            return  # no right to ask for our number: the pop ends by itself
+        until = monotonic() + 1.0
+        with contextlib.suppress(BrokerError):
+            connection = line.master.take(until)
+            try:
+                connection.ask(b"CLIENT", b"UNBLOCK", line.connection.client_id, until=until)
+            finally:
+                line.master.give_back(connection)
+
+    def _end_pop(self, line: _Line, until: float) -> None:
+        """Bring a pop under way to its end; what it brought is then held."""
+        connection = line.connection
+        while line.is_popping and connection is not None and monotonic() < until:
+            reply = connection.read_if_there()
+            if not isinstance(reply, bool):
+                self._note(line, reply)
+            elif not connection.wait(monotonic()):
+                self._drain_wake()
+                self._unblock(line)
+                if connection.client_id is None:
+                    until = max(until, line.pop_ends_at + _POP_MARGIN_IN_SECONDS)
+                connection.wait(min(until, monotonic() + _UNBLOCK_AGAIN_AFTER_SECONDS))
+
+    # Several masters
+
+    def _next_of_several(self, lines: list[_Line], until: float) -> tuple[_Line, bytes]:
+        """Look at all masters in turn; when all are empty, wait for all at once.
+
+        A message that another master delivers in the meantime is held, and put back by the keeper if it must wait.
+        """
+        while not self._is_stopping:
+            usable = [line for line in lines if line.connection is not None or monotonic() >= line.not_before]
+            self._turn += 1
+            for offset in range(len(usable)):
+                line = usable[(self._turn + offset) % len(usable)]
+                try:
+                    connection = self._connection(line, until)
+                    while line.owes:
+                        self._note(line, connection.read(until))
+                    reply = connection.ask(b"LPOP", self._receive_queue_key, until=until)
+                    if isinstance(reply, bytes):
+                        return line, reply
+                    if isinstance(reply, BrokerRefused):
+                        raise reply
+                except BrokerError as error:
+                    fault = self._lost(line, error)
+                    if all(other.connection is None for other in lines):
+                        raise fault from error
+            if found := self._wait_for_several([line for line in lines if line.connection is not None], until):
+                return found, self._held.popleft()
+            if monotonic() >= until - 0.05:
+                break
+        raise self.core.nothing_received()
+
+    def _wait_for_several(self, lines: list[_Line], until: float) -> _Line | None:
+        poll = select.poll()
+        if self._wake is not None:
+            poll.register(self._wake[0], select.POLLIN)
+        for line in lines:
+            self._start_pop(line)
+            poll.register(line.connection.fileno(), select.POLLIN)  # type: ignore[union-attr]
+        left = min(until, lines[0].pop_ends_at if lines else until) - monotonic()
+        poll.poll(max(left, 0.0) * 1000)
+        self._drain_wake()
+        found = None
+        for line in lines:
+            try:
+                self._end_pop(line, monotonic() + _POP_MARGIN_IN_SECONDS)
+                if line.is_popping:
+                    raise BrokerTimeout("the connection died unseen")
+            except BrokerError as error:
+                _logger.warning("Lost a broker of service %s: %s", self.service_name, self._lost(line, error))
+            if self._held and found is None:
+                found = line
+        if len(self._held) > 1 and self._keeper is not None:
+            self._keeper.something_held()
+        return found
+
+    # Sending
+
+    def send_response_message(self, request_id: int, meta: dict[str, Any], body: Body) -> None:
+        reply_to = meta.get("reply_to")
+        if not reply_to:
+            self.core.count("send.error.missing_reply_queue")
+            raise InvalidMessageError("Missing reply queue name")
+        core = self.core
+        with core.timer("send"):
+            until = monotonic() + _SEND_LIMIT_IN_SECONDS
+            queue = self._reply_queue(reply_to)
+            line = self._line_of(queue, until)
+            expires_at = line.master.clock.now() + core.message_expiry_in_seconds
+            frames = core.sealed(request_id, meta, body, expires_at)
+            is_crowded = queue.length > core.queue_capacity // 2 and monotonic() - queue.seen_at < 1.0
+            if not self._is_serving or is_crowded or core.queue_capacity < 100:
+                core.push(line.master, queue, frames, until)
+                return
+            self._send_on(line, queue.push(frames, queue.expire), until)
+
+    def _send_on(self, line: _Line, pushes: bytes, until: float) -> None:
+        try:
+            connection = self._connection(line, until)
+            already_owed = len(line.owes)
+            line.owes.append(_PUSHED)
+            line.owes.append(_EXPIRED)
+            if not (self._is_stopping or self._held or line.is_popping or len(self._lines) > 1):
+                pushes += self._pop_commands(line)
+            connection.send(pushes, len(line.owes) - already_owed, until)
+        except BrokerLost as error:
+            line.drop()
+            raise self.core.lost_push(line.master, error) from error
+        except BrokerError as error:
+            line.drop()
+            line.master.moved()
+            self.core.count("send.error.connection")
+            raise MessageSendError(f"Cannot get connection: {error}", outcome="not_sent") from error
+
+    def _line_of(self, queue: Queue, until: float) -> _Line:
+        lines = self._lines or self._open_lines(until)
+        if len(lines) == 1:
+            return lines[0]
+        return lines[self.core.backend_layer.index_of(queue.key.decode(), until)]
+
+    def _reply_queue(self, name: str) -> Queue:
+        queue = self._reply_queues.get(name)
+        if queue is None:
+            queue = Queue(queue_key(name).encode(), self.core.reply_queue_life_in_seconds)
+            self._reply_queues[name] = queue
+            if len(self._reply_queues) > _MOST_REPLY_QUEUES:
+                self._reply_queues.popitem(last=False)
+        return queue
