@@ -129,3 +129,59 @@ class JobResponse:
             KeyError, TypeError, AttributeError, ValueError: the body does not have the shape of a job response.
         """
         return cls(body.get("errors") or [], body.get("context") or {}, body.get("actions") or [])
+
+
+def job_request_message(job_request: JobRequest) -> Body:
+    """The body of a request message. Bodies and headers are put in as they are, not copied."""
+    return {
+        "control": job_request.control,
+        "context": job_request.context,
+        "actions": [{"action": action.action, "body": action.body} for action in job_request.actions],
+    }
+
+
+_CALLER_ERRORS_SINCE = (0, 70, 0)
+
+
+def job_response_message(job_response: JobResponse, client_version: tuple[int, ...] = ()) -> Body:
+    """The body of a response message. Bodies and headers are put in as they are, not copied.
+
+    Args:
+        job_response: the answer of the job.
+        client_version: what the client says of itself in the request's meta; empty when it says nothing, as clients
+            before 0.70 do. Those get errors without ``is_caller_error``; and clients before 0.44 refuse answers with
+            ``context`` or ``denied_permissions``, so these are left out where they say nothing.
+    """
+    knows_caller_errors = client_version >= _CALLER_ERRORS_SINCE
+    message: Body = {
+        "errors": [_error_message(error, knows_caller_errors) for error in job_response.errors],
+        "context": job_response.context,
+        "actions": [
+            {
+                "action": action.action,
+                "errors": [_error_message(error, knows_caller_errors) for error in action.errors],
+                "body": action.body,
+            }
+            for action in job_response.actions
+        ],
+    }
+    if not client_version:
+        del message["context"]
+    return message
+
+
+def _error_message(error: Error, knows_caller_errors: bool) -> Body:
+    message: Body = {
+        "code": error.code,
+        "message": error.message,
+        "field": error.field,
+        "traceback": error.traceback,
+        "variables": error.variables,
+        "denied_permissions": error.denied_permissions,
+        "is_caller_error": error.is_caller_error,
+    }
+    if not knows_caller_errors:
+        del message["is_caller_error"]
+        if error.denied_permissions is None:
+            del message["denied_permissions"]
+    return message

@@ -18,12 +18,15 @@ from pysoa.common.fields import (
     UnicodeString,
 )
 from pysoa.common.plugins import ClassConfiguration
+from pysoa.common.transport.redis_gateway.constants import (
+    DEFAULT_MAXIMUM_MESSAGE_BYTES_SERVER,
+    MINIMUM_CHUNKED_MESSAGE_BYTES,
+    REDIS_BACKEND_TYPE_SENTINEL,
+    REDIS_BACKEND_TYPES,
+)
 
 __all__ = ("RedisServerTransportSchema", "RedisTransportSchema")
 
-_STANDARD: Final = "redis.standard"
-_SENTINEL: Final = "redis.sentinel"
-_MINIMUM_CHUNK: Final = 102400
 _SENTINEL_ONLY: Final = ("sentinel_services", "sentinel_failover_retries", "sentinel_kwargs")
 _URL_SCHEMES: Final = ("redis", "rediss", "unix")
 
@@ -75,7 +78,7 @@ _BACKEND_LAYER_KWARGS: Final = Dictionary(
 )
 
 _CONTENTS: Final[dict[str, Field]] = {
-    "backend_type": Constant(_STANDARD, _SENTINEL, description="How masters are found"),
+    "backend_type": Constant(*REDIS_BACKEND_TYPES, description="How masters are found"),
     "backend_layer_kwargs": _BACKEND_LAYER_KWARGS,
     "message_expiry_in_seconds": Float(gt=0, description="How long messages live"),
     "receive_timeout_in_seconds": Float(gt=0, description="How long a receive waits"),
@@ -104,11 +107,13 @@ class _TransportSchema(Dictionary):
 
 
 def _sentinel_errors(kwargs: dict[str, Any]) -> list[FieldError]:
-    if kwargs["backend_type"] == _SENTINEL:
+    if kwargs["backend_type"] == REDIS_BACKEND_TYPE_SENTINEL:
         return []
     return [
         FieldError(
-            f'Extra keys present: {key} is for "{_SENTINEL}" only', f"backend_layer_kwargs.{key}", ERROR_CODE_UNKNOWN
+            f'Extra keys present: {key} is for "{REDIS_BACKEND_TYPE_SENTINEL}" only',
+            f"backend_layer_kwargs.{key}",
+            ERROR_CODE_UNKNOWN,
         )
         for key in _SENTINEL_ONLY
         if key in kwargs.get("backend_layer_kwargs", {})
@@ -120,10 +125,10 @@ def _chunk_errors(kwargs: dict[str, Any]) -> list[FieldError]:
     if chunk < 0:
         return []
     enabled = "If chunk_messages_larger_than_bytes is enabled (non-negative),"
-    if chunk < _MINIMUM_CHUNK:
-        message = f"{enabled} it must be >= {_MINIMUM_CHUNK}, got {chunk}"
+    if chunk < MINIMUM_CHUNKED_MESSAGE_BYTES:
+        message = f"{enabled} it must be >= {MINIMUM_CHUNKED_MESSAGE_BYTES}, got {chunk}"
         return [FieldError(message, "chunk_messages_larger_than_bytes")]
-    if kwargs.get("maximum_message_size_in_bytes", 256000) < 5 * chunk:
+    if kwargs.get("maximum_message_size_in_bytes", DEFAULT_MAXIMUM_MESSAGE_BYTES_SERVER) < 5 * chunk:
         message = (
             f"{enabled} maximum_message_size_in_bytes must be at least 5 times larger to allow for multiple chunks to"
             " be sent."
@@ -140,7 +145,7 @@ _CLIENT_CONTENTS: Final = {
 _SERVER_CONTENTS: Final = {
     **_CONTENTS,
     "chunk_messages_larger_than_bytes": Integer(
-        description=f"Larger responses are sent in chunks: -1 for never, or {_MINIMUM_CHUNK} or more"
+        description=f"Larger responses are sent in chunks: -1 for never, or {MINIMUM_CHUNKED_MESSAGE_BYTES} or more"
     ),
     "prefetch": Integer(gte=1, lte=64, description="How many requests a worker may take ahead"),
 }

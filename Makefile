@@ -1,0 +1,56 @@
+# make demo         see services call each other over a real broker
+# make test         all tests, on the newest dependencies           ARGS="-k name" for some of them
+# make check        format, lint, types, floors
+# make test-lowest  all tests, on the oldest dependencies allowed
+# make test-matrix  all of the above tests, on each Python, broker and set of dependencies that is there
+# make format       put the code into its format
+# make clean        remove what these have made
+#
+# Everything that is needed is installed into .venv and .venvs. PYTHON chooses the interpreter.
+
+ifndef PYTHON
+PYTHON := $(shell scripts/find-python)
+endif
+JOBS ?= $(shell cores=`getconf _NPROCESSORS_ONLN`; echo $$(( cores < 4 ? cores : 4 )))
+ARGS ?=
+
+ENVIRONMENT = $(PYTHON) scripts/environment.py
+PYTEST = -m pytest -q -n $(JOBS)
+
+.PHONY: help demo test check format test-lowest test-matrix clean python
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+python:
+	@test -n "$(PYTHON)" || exit 1
+
+demo: python
+	@$(ENVIRONMENT) .venv --extras embedded
+	@.venv/bin/pysoa demo
+
+test: python
+	@$(ENVIRONMENT) .venv --extras embedded,currency --groups test,lint
+	.venv/bin/python $(PYTEST) $(ARGS)
+
+check: python
+	@$(ENVIRONMENT) .venv --extras embedded,currency --groups test,lint
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/python -m pytest -q -p no:cacheprovider tests/unit/test_floors.py tests/unit/test_public_docstrings.py
+
+format: python
+	@$(ENVIRONMENT) .venv --extras embedded,currency --groups test,lint
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+test-lowest: python
+	@$(PYTHON) scripts/matrix.py --jobs $(JOBS) --only lowest
+
+test-matrix: python
+	@$(PYTHON) scripts/matrix.py --jobs $(JOBS)
+
+clean:
+	rm -rf .venv .venvs .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,87 @@
+"""Makes a virtual environment for work on this repository, or brings it up to date.
+
+Usage: python scripts/environment.py FOLDER [--extras A,B] [--groups A,B] [--constraints FILE] [--force REQUIREMENT]
+
+It needs pip and nothing else. A stamp in the environment remembers what went into it, so that a second run with
+nothing changed returns at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import subprocess
+import sys
+import time
+import tomllib
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--extras", default="", help="extras of the package to install")
+    parser.add_argument("--groups", default="", help="dependency groups to install")
+    parser.add_argument("--constraints", type=Path, help="file with the versions to take")
+    parser.add_argument("--force", action="append", default=[], help="a requirement to install against pip's judgement")
+    options = parser.parse_args()
+    make(
+        options.folder,
+        extras=tuple(filter(None, options.extras.split(","))),
+        groups=tuple(filter(None, options.groups.split(","))),
+        constraints=options.constraints,
+        force=tuple(options.force),
+    )
+
+
+def make(
+    folder: Path,
+    *,
+    extras: tuple[str, ...] = (),
+    groups: tuple[str, ...] = (),
+    constraints: Path | None = None,
+    force: tuple[str, ...] = (),
+) -> Path:
+    """Make or update the environment with the Python that runs this, and return the path of its Python.
+
+    Exits with pip's own words if it fails.
+    """
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    target = f"{ROOT}[{','.join(extras)}]" if extras else str(ROOT)
+    requirements = ["--editable", target]
+    for group in groups:
+        requirements += project["dependency-groups"][group]
+    if constraints is not None:
+        requirements += ["--constraint", str(constraints)]
+    ingredients = [sys.version, project["project"], project["build-system"], requirements, force]
+    ingredients.append(constraints.read_text() if constraints else "")
+    fingerprint = hashlib.sha256(repr(ingredients).encode()).hexdigest()
+    stamp = folder / f"stamp-{'-'.join(groups) or 'run'}"
+    python = folder / "bin" / "python"
+    if stamp.exists() and stamp.read_text() == fingerprint and python.exists():
+        return python
+    began = time.monotonic()
+    what = ", ".join([*groups, *extras]) or "the package alone"
+    print(f"{folder}: installing {what} (Python {sys.version.split()[0]})", flush=True)
+    other_python = not (folder / f"python-{sys.version_info.major}.{sys.version_info.minor}").exists()
+    venv.create(folder, clear=other_python, symlinks=True, with_pip=other_python)
+    (folder / f"python-{sys.version_info.major}.{sys.version_info.minor}").touch()
+    pip(python, *requirements)
+    for requirement in force:
+        pip(python, "--upgrade", "--no-deps", requirement)
+    stamp.write_text(fingerprint)
+    print(f"{folder}: ready after {time.monotonic() - began:.0f} s", flush=True)
+    return python
+
+
+def pip(python: Path, *arguments: str) -> None:
+    command = [str(python), "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-input", *arguments]
+    if subprocess.run(command, check=False, cwd=ROOT).returncode:
+        sys.exit(f"{python.parents[1]}: pip could not install the packages")
+
+
+if __name__ == "__main__":
+    main()

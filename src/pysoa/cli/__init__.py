@@ -1,0 +1,1 @@
+"""The ``pysoa`` command, one module per subcommand."""

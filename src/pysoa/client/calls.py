@@ -1,0 +1,166 @@
+"""The rules of calls, without waiting: from arguments to a job request, from a job response to a result or an error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
+
+from pysoa.client.errors import CallActionError, CallJobError
+from pysoa.common.errors import Error
+from pysoa.common.switches import Switch, get_switch
+from pysoa.common.transport.errors import InvalidMessageError
+from pysoa.common.types import ActionRequest, ActionResponse, Context, Control, JobRequest, JobResponse
+
+__all__ = (
+    "ActionRequestArgument",
+    "ActionRequestArgumentIterable",
+    "ActionRequestArgumentList",
+    "ErrorClasses",
+    "JobRequestArgument",
+    "action_result",
+    "check_response",
+    "is_suppressed",
+    "make_context",
+    "make_control",
+    "request_headers",
+)
+
+ActionRequestArgument: TypeAlias = ActionRequest | Mapping[str, Any]
+ActionRequestArgumentList: TypeAlias = Sequence[ActionRequestArgument]
+ActionRequestArgumentIterable: TypeAlias = Iterable[ActionRequestArgument]
+JobRequestArgument: TypeAlias = Mapping[str, Any]
+
+LIFE_AFTER_TIMEOUT_IN_SECONDS = 1
+"""How much longer a request lives than its caller waits, so that an answer in the last moment is not refused."""
+
+
+class ErrorClasses(Protocol):
+    """The classes of errors to raise; a client may have its own."""
+
+    @property
+    def CallJobError(self) -> type[CallJobError]: ...
+
+    @property
+    def CallActionError(self) -> type[CallActionError]: ...
+
+
+def make_control(
+    continue_on_error: bool,
+    suppress_response: bool,
+    message_expiry_in_seconds: float | None,
+    control_extra: Mapping[str, Any] | None,
+) -> Control:
+    """The control headers of a request; ``control_extra`` wins."""
+    control: Control = {"continue_on_error": continue_on_error, "suppress_response": suppress_response}
+    if control_extra:
+        control.update(control_extra)
+    if message_expiry_in_seconds and not (control_extra and "timeout" in control_extra):
+        control["timeout"] = message_expiry_in_seconds
+    return control
+
+
+def request_headers(
+    timeout: float | None,
+    switches: Iterable[Switch] | None,
+    correlation_id: str | None,
+    continue_on_error: bool,
+    context: Mapping[str, Any] | None,
+    control_extra: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """What the arguments of a call mean as keyword arguments of ``Client.send_request``."""
+    if timeout and not (control_extra and "timeout" in control_extra):
+        control_extra = {**(control_extra or {}), "timeout": timeout}
+    return {
+        "switches": switches if switches is None else list(switches),  # several requests may need them
+        "correlation_id": correlation_id,
+        "continue_on_error": continue_on_error,
+        "context": context,
+        "control_extra": control_extra,
+        "message_expiry_in_seconds": timeout + LIFE_AFTER_TIMEOUT_IN_SECONDS if timeout else None,
+    }
+
+
+def make_context(
+    base: Mapping[Any, Any] | None,
+    extra: Mapping[Any, Any] | None,
+    switches: Iterable[Switch] | None,
+    correlation_id: str | None,
+    new_correlation_id: Callable[[], str],
+) -> Context:
+    """The context headers of a request. Nothing that is given is changed.
+
+    Args:
+        base: what every request of the client says.
+        extra: what this request says; it wins over all else, but for its ``switches``, which are added to the others.
+        switches: to add to those of ``base`` and ``extra``.
+        correlation_id: wins over that of ``base``.
+        new_correlation_id: makes one where none is given.
+    """
+    context: Context = dict(base) if base else {}
+    if correlation_id is not None:
+        context["correlation_id"] = correlation_id
+    elif context.get("correlation_id") is None:
+        context["correlation_id"] = new_correlation_id()
+    active = context.get("switches")
+    if extra:
+        extra_switches = extra.get("switches")
+        context["switches"] = _union(active, switches, extra_switches)
+        for key, value in extra.items():
+            if key != "switches":
+                context[key] = value
+    else:
+        context["switches"] = _union(active, switches) if active or switches else []
+    for key in context:
+        if not isinstance(key, str):
+            return {str(key): value for key, value in context.items()}
+    return context
+
+
+def _union(*several: Iterable[Switch] | None) -> list[int]:
+    union: set[int] = set()
+    for switches in several:
+        if switches:
+            union.update([switch if type(switch) is int else get_switch(switch) for switch in switches])
+    return list(union)
+
+
+def is_suppressed(job_request: JobRequest) -> bool:
+    """Whether the server is told not to answer."""
+    return bool(job_request.control.get("suppress_response"))
+
+
+def check_response(
+    response: JobResponse, raise_job_errors: bool, raise_action_errors: bool, errors: ErrorClasses
+) -> None:
+    """Raise the errors that a response holds: those of the job before those of its actions.
+
+    Raises:
+        CallJobError: the job has errors.
+        CallActionError: actions have; all of them are in it.
+    """
+    if response.errors and raise_job_errors:
+        raise errors.CallJobError(response.errors)
+    if raise_action_errors:
+        for action in response.actions:
+            if action.errors:
+                raise errors.CallActionError([action for action in response.actions if action.errors])
+
+
+def action_result(
+    response: JobResponse, service_name: str, raise_job_errors: bool, raise_action_errors: bool, errors: ErrorClasses
+) -> ActionResponse | list[Error]:
+    """The answer to a job of one action; the errors of the job where it has some and they are not to be raised.
+
+    Raises:
+        CallJobError, CallActionError: as ``check_response``.
+        InvalidMessageError: the response has neither an answer nor errors.
+    """
+    if response.errors or not response.actions:
+        check_response(response, raise_job_errors, raise_action_errors, errors)
+        if response.errors:
+            return response.errors
+        raise InvalidMessageError(f"Response without actions from service {service_name}", outcome="answered")
+    action = response.actions[0]
+    if action.errors and raise_action_errors:
+        raise errors.CallActionError([action for action in response.actions if action.errors])
+    return action

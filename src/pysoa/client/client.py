@@ -1,0 +1,546 @@
+"""``Client``: the blocking door to services.
+
+A call is a job request sent through ``Client.send_request`` and the response received for its id. Whoever puts
+something in the place of ``send_request`` or ``get_all_responses``, by patching or in a subclass, sees every call.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from pysoa.client.awaited import AwaitedCall, AwaitedResponses, gather_from_stand_in
+from pysoa.client.calls import (
+    ActionRequestArgumentIterable,
+    ActionRequestArgumentList,
+    JobRequestArgument,
+    action_result,
+    check_response,
+    make_context,
+    make_control,
+    request_headers,
+)
+from pysoa.client.errors import CallActionError, CallJobError, ImproperlyConfigured, InvalidExpansionKey, NoResponse
+from pysoa.client.forks import BuildLock
+from pysoa.client.future import FutureSOAResponse
+from pysoa.client.handler import ServiceHandler
+from pysoa.client.jobs import Jobs, SentJobs, by_service, one_by_one
+from pysoa.client.settings import ClientSettings
+from pysoa.common.clock import monotonic
+from pysoa.common.switches import Switch
+from pysoa.common.transport.errors import PySOATransportError
+from pysoa.common.types import ActionRequest, ActionResponse, Body, Context, JobRequest, JobResponse
+
+__all__ = ("Client", "ServiceHandler")
+
+_Result = TypeVar("_Result")
+_Expansions = Mapping[str, Iterable[str]]
+_Responses = list[JobResponse | PySOATransportError]
+
+
+class Client:
+    """Calls actions of services and gives back their responses.
+
+    Any thread may use a client, and several at once; it may be carried over a fork. Making one opens no connection. As
+    a context manager it closes itself.
+
+    Arguments that the methods named ``call_...`` share:
+
+    * ``expansions``: means nothing without ``expansion_config``.
+    * ``raise_job_errors``: raise ``CallJobError`` where a job response has errors.
+    * ``raise_action_errors``: raise ``CallActionError`` where action responses have errors.
+    * ``timeout``: seconds in which the whole call has to end; the server is told, too. ``None`` and 0 take the receive
+      timeout of the transport.
+    * ``switches``: to add to those of the contexts.
+    * ``correlation_id``: ties together all calls of one origin; where nothing gives one, each job gets a new one.
+    * ``continue_on_error``: whether the server goes on with the next action of a job after one that failed.
+    * ``context``: headers for people's code, over those of the client's own context.
+    * ``control_extra``: headers for PySOA, over those that other arguments make.
+    * ``catch_transport_errors``: give back a ``PySOATransportError`` in the place of the response that it cost.
+
+    Besides, they raise ``PySOATransportError`` where sending or receiving fails (``MessageReceiveTimeout`` where no
+    response came in time), ``SerializationError`` where the request cannot be written, ``ImproperlyConfigured`` where
+    the service is not known, and ``ValueError`` and ``TypeError`` where arguments are wrong. Each ``PySOAError`` says
+    by its ``outcome`` whether the actions can have run.
+
+    Attributes:
+        config: the settings as given.
+        settings: the checked settings of each service, by its name.
+        context: headers for people's code that every request gets.
+        handlers: what talks to each service, by its name, from the first use on.
+    """
+
+    settings_class: Any = ClientSettings
+    handler_class: Any = ServiceHandler
+
+    FutureResponse = FutureSOAResponse
+
+    ImproperlyConfigured = ImproperlyConfigured
+    InvalidExpansionKey = InvalidExpansionKey
+    CallJobError = CallJobError
+    JobError = CallJobError
+    CallActionError = CallActionError
+
+    def __init__(
+        self,
+        config: Mapping[str, Mapping[str, Any]] | None,
+        expansion_config: Mapping[str, Any] | None = None,
+        settings_class: Any = None,
+        context: Context | None = None,
+    ) -> None:
+        """Check the settings.
+
+        Args:
+            config: settings of each service, by its name.
+            expansion_config: has to be empty in this release.
+            settings_class: takes the place of the class attribute: a class, or a callable that gives settings.
+            context: headers for people's code that every request gets.
+
+        Raises:
+            Settings.ImproperlyConfigured: the settings of a service are wrong.
+            ImproperlyConfigured: expansions are configured.
+        """
+        if expansion_config:
+            raise self.ImproperlyConfigured("expansions are not supported by this development release")
+        if settings_class:
+            self.settings_class = settings_class
+        self.config = config or {}
+        self.context: Context = context or {}
+        self.settings = {name: self.settings_class(settings) for name, settings in self.config.items()}
+        self.handlers: dict[str, ServiceHandler] = {}
+        self._building = BuildLock()
+        self._stand_ins: dict[str, AwaitedResponses] = {}
+
+    def with_context(self, context: Context) -> Self:
+        """A client with another base context that shares all else with this one, connections included."""
+        client = object.__new__(type(self))
+        client.__dict__.update(self.__dict__)
+        client.context = context
+        return client
+
+    def close(self) -> None:
+        """Give back all connections. A client that is used again opens them again."""
+        for handler in list(self.handlers.values()):
+            handler.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # Calls that wait
+
+    def call_action(
+        self,
+        service_name: str,
+        action: str,
+        body: Body | None = None,
+        expansions: _Expansions | None = None,
+        raise_job_errors: bool = True,
+        raise_action_errors: bool = True,
+        timeout: float | None = None,
+        switches: Iterable[Switch] | None = None,
+        correlation_id: str | None = None,
+        context: Mapping[str, Any] | None = None,
+        control_extra: Mapping[str, Any] | None = None,
+        *,
+        continue_on_error: bool | None = None,
+    ) -> ActionResponse:
+        """Call one action.
+
+        Returns:
+            Its response; where the job has errors and ``raise_job_errors`` is False, the list of those.
+        """
+        if continue_on_error is not None:
+            _warn_of_continue_on_error("call_action")
+        actions = [ActionRequest(action, {} if body is None else body)]
+        response = self._call(
+            service_name,
+            actions,
+            timeout,
+            request_headers(timeout, switches, correlation_id, False, context, control_extra),
+        )
+        result = action_result(response, service_name, raise_job_errors, raise_action_errors, self)
+        return result  # type: ignore[return-value] # a list only where the caller asks for that
+
+    def call_actions(
+        self,
+        service_name: str,
+        actions: ActionRequestArgumentList,
+        expansions: _Expansions | None = None,
+        raise_job_errors: bool = True,
+        raise_action_errors: bool = True,
+        timeout: float | None = None,
+        switches: Iterable[Switch] | None = None,
+        correlation_id: str | None = None,
+        continue_on_error: bool = False,
+        context: Mapping[str, Any] | None = None,
+        control_extra: Mapping[str, Any] | None = None,
+    ) -> JobResponse:
+        """Call several actions as one job: one server runs them in order."""
+        response = self._call(
+            service_name,
+            actions,
+            timeout,
+            request_headers(timeout, switches, correlation_id, continue_on_error, context, control_extra),
+        )
+        check_response(response, raise_job_errors, raise_action_errors, self)
+        return response
+
+    def call_actions_parallel(
+        self,
+        service_name: str,
+        actions: ActionRequestArgumentIterable,
+        expansions: _Expansions | None = None,
+        raise_job_errors: bool = True,
+        raise_action_errors: bool = True,
+        catch_transport_errors: bool = False,
+        timeout: float | None = None,
+        switches: Iterable[Switch] | None = None,
+        correlation_id: str | None = None,
+        context: Mapping[str, Any] | None = None,
+        control_extra: Mapping[str, Any] | None = None,
+        *,
+        continue_on_error: bool | None = None,
+    ) -> Generator[ActionResponse, None, None]:
+        """Call several actions of one service, each as a job of its own.
+
+        All is sent, received and checked before this returns; of several that fail, the first in order raises.
+
+        Returns:
+            The responses in the order of the requests, to go through once; in the place of one the list of its job's
+            errors, or the error that was caught.
+        """
+        if continue_on_error is not None:
+            _warn_of_continue_on_error("call_actions_parallel")
+        headers = request_headers(timeout, switches, correlation_id, False, context, control_extra)
+        responses = self._call_jobs(one_by_one(service_name, actions), catch_transport_errors, timeout, headers)
+        return self._action_results(responses, service_name, raise_job_errors, raise_action_errors)
+
+    def call_jobs_parallel(
+        self,
+        jobs: Iterable[JobRequestArgument],
+        expansions: _Expansions | None = None,
+        raise_job_errors: bool = True,
+        raise_action_errors: bool = True,
+        catch_transport_errors: bool = False,
+        timeout: float | None = None,
+        switches: Iterable[Switch] | None = None,
+        correlation_id: str | None = None,
+        continue_on_error: bool = False,
+        context: Mapping[str, Any] | None = None,
+        control_extra: Mapping[str, Any] | None = None,
+    ) -> list[JobResponse]:
+        """Call several jobs, of the same or of different services, each a dict with ``service_name`` and ``actions``.
+
+        All are sent before the first response is awaited; of several that fail, the first in order raises.
+
+        Returns:
+            The responses in the order of the jobs; in the place of one the error that was caught.
+        """
+        headers = request_headers(timeout, switches, correlation_id, continue_on_error, context, control_extra)
+        responses = self._call_jobs(by_service(jobs), catch_transport_errors, timeout, headers)
+        return self._checked(responses, raise_job_errors, raise_action_errors)
+
+    # Calls that send, and wait when the result is asked for
+
+    def call_action_future(
+        self,
+        service_name: str,
+        action: str,
+        body: Body | None = None,
+        expansions: _Expansions | None = None,
+        raise_job_errors: bool = True,
+        raise_action_errors: bool = True,
+        timeout: float | None = None,
+        switches: Iterable[Switch] | None = None,
+        correlation_id: str | None = None,
+        context: Mapping[str, Any] | None = None,
+        control_extra: Mapping[str, Any] | None = None,
+        *,
+        continue_on_error: bool | None = None,
+    ) -> FutureSOAResponse[ActionResponse]:
+        """As ``call_action``, but return once the request is sent."""
+        if continue_on_error is not None:
+            _warn_of_continue_on_error("call_action_future")
+        jobs = [(service_name, [ActionRequest(action, {} if body is None else body)])]
+        headers = request_headers(timeout, switches, correlation_id, False, context, control_extra)
+
+        def result(responses: _Responses) -> ActionResponse:
+            return next(self._action_results(responses, service_name, raise_job_errors, raise_action_errors))
+
+        return self._future(jobs, False, timeout, headers, result)
+
+    def call_actions_future(
+        self,
+        service_name: str,
+        actions: ActionRequestArgumentList,
+        expansions: _Expansions | None = None,
+        raise_job_errors: bool = True,
+        raise_action_errors: bool = True,
+        timeout: float | None = None,
+        switches: Iterable[Switch] | None = None,
+        correlation_id: str | None = None,
+        continue_on_error: bool = False,
+        context: Mapping[str, Any] | None = None,
+        control_extra: Mapping[str, Any] | None = None,
+    ) -> FutureSOAResponse[JobResponse]:
+        """As ``call_actions``, but return once the request is sent."""
+        headers = request_headers(timeout, switches, correlation_id, continue_on_error, context, control_extra)
+
+        def result(responses: _Responses) -> JobResponse:
+            return self._checked(responses, raise_job_errors, raise_action_errors)[0]
+
+        return self._future([(service_name, actions)], False, timeout, headers, result)
+
+    def call_actions_parallel_future(
+        self,
+        service_name: str,
+        actions: ActionRequestArgumentIterable,
+        expansions: _Expansions | None = None,
+        raise_job_errors: bool = True,
+        raise_action_errors: bool = True,
+        catch_transport_errors: bool = False,
+        timeout: float | None = None,
+        switches: Iterable[Switch] | None = None,
+        correlation_id: str | None = None,
+        context: Mapping[str, Any] | None = None,
+        control_extra: Mapping[str, Any] | None = None,
+        *,
+        continue_on_error: bool | None = None,
+    ) -> FutureSOAResponse[Generator[ActionResponse, None, None]]:
+        """As ``call_actions_parallel``, but return once the requests are sent. Its result can be gone through once."""
+        if continue_on_error is not None:
+            _warn_of_continue_on_error("call_actions_parallel_future")
+        headers = request_headers(timeout, switches, correlation_id, False, context, control_extra)
+
+        def result(responses: _Responses) -> Generator[ActionResponse, None, None]:
+            return self._action_results(responses, service_name, raise_job_errors, raise_action_errors)
+
+        return self._future(one_by_one(service_name, actions), catch_transport_errors, timeout, headers, result)
+
+    def call_jobs_parallel_future(
+        self,
+        jobs: Iterable[JobRequestArgument],
+        expansions: _Expansions | None = None,
+        raise_job_errors: bool = True,
+        raise_action_errors: bool = True,
+        catch_transport_errors: bool = False,
+        timeout: float | None = None,
+        switches: Iterable[Switch] | None = None,
+        correlation_id: str | None = None,
+        continue_on_error: bool = False,
+        context: Mapping[str, Any] | None = None,
+        control_extra: Mapping[str, Any] | None = None,
+    ) -> FutureSOAResponse[list[JobResponse]]:
+        """As ``call_jobs_parallel``, but return once the requests are sent."""
+        headers = request_headers(timeout, switches, correlation_id, continue_on_error, context, control_extra)
+
+        def result(responses: _Responses) -> list[JobResponse]:
+            return self._checked(responses, raise_job_errors, raise_action_errors)
+
+        return self._future(by_service(jobs), catch_transport_errors, timeout, headers, result)
+
+    # Sending and receiving
+
+    def send_request(
+        self,
+        service_name: str,
+        actions: ActionRequestArgumentIterable,
+        switches: Iterable[Switch] | None = None,
+        correlation_id: str | None = None,
+        continue_on_error: bool = False,
+        context: Mapping[str, Any] | None = None,
+        control_extra: Mapping[str, Any] | None = None,
+        message_expiry_in_seconds: float | None = None,
+        suppress_response: bool = False,
+    ) -> int:
+        """Send a job request and do not wait; ``get_all_responses`` receives the response.
+
+        Args:
+            service_name: the service.
+            actions: action requests, or dicts with ``action`` and, if wanted, ``body``.
+            switches: to add to those of the contexts.
+            correlation_id: ties together all calls of one origin.
+            continue_on_error: whether the server goes on after an action that failed.
+            context: headers for people's code, over those of the client's own context.
+            control_extra: headers for PySOA, over those that other arguments make.
+            message_expiry_in_seconds: after so long no server may begin it; ``None`` takes that of the transport.
+            suppress_response: tell the server not to answer.
+
+        Returns:
+            The request id.
+        """
+        handler = self._get_handler(service_name)
+        job_request = JobRequest(
+            make_control(continue_on_error, suppress_response, message_expiry_in_seconds, control_extra),
+            make_context(self.context, context, switches, correlation_id, _new_correlation_id),
+            actions,
+        )
+        return handler.send_request(job_request, message_expiry_in_seconds)
+
+    def get_all_responses(
+        self, service_name: str, receive_timeout_in_seconds: float | None = None
+    ) -> Iterator[tuple[int, JobResponse]]:
+        """Receive the responses to what this thread has sent by ``send_request``, until none is outstanding.
+
+        Args:
+            service_name: the service.
+            receive_timeout_in_seconds: how long to wait for each; ``None`` takes that of the transport.
+
+        Returns:
+            A generator of request ids and responses, in the order in which they come. It raises
+            ``MessageReceiveTimeout`` where one does not come in time.
+        """
+        handler = self._get_handler(service_name)
+        return handler.get_all_responses(receive_timeout_in_seconds)
+
+    def _get_handler(self, service_name: str) -> ServiceHandler:
+        try:
+            return self.handlers[service_name]
+        except (KeyError, TypeError):
+            pass
+        if not isinstance(service_name, str):
+            raise ValueError(f'Called service name "{service_name!s}" must be unicode')
+        with self._building:
+            if service_name not in self.handlers:
+                if service_name not in self.settings:
+                    raise self.ImproperlyConfigured(f'Unrecognized service name "{service_name}"')
+                self.handlers[service_name] = self.handler_class(service_name, self.settings[service_name])
+            return self.handlers[service_name]
+
+    def handler_for_call(self, service_name: str) -> ServiceHandler | None:
+        """The handler that a call of this service will go through; None where that is not certain.
+
+        It is not where somebody stands in for receiving, or for sending before the service has been used.
+        """
+        if getattr(self.get_all_responses, "__func__", None) is not _get_all_responses:
+            return None
+        if getattr(self.send_request, "__func__", None) is _send_request:
+            handler = self._get_handler(service_name)
+        else:
+            handler = self.handlers.get(service_name)  # type: ignore[assignment] # None is seen below
+        return handler if getattr(type(handler), "get_all_responses", None) is _handler_get_all_responses else None
+
+    def gather(self, service_name: str, call: AwaitedCall, deadline: float | None, from_any_thread: bool) -> None:
+        """Wait for the responses that a call misses; some may still be missing when no more come.
+
+        Args:
+            service_name: the service.
+            call: takes up the responses.
+            deadline: when to stop, in ``monotonic`` time; ``None`` takes the timeout of the transport.
+            from_any_thread: whether another thread may have sent the requests.
+        """
+        handler = self.handler_for_call(service_name)
+        if handler is not None:
+            handler.claim(call.missing)
+            handler.gather(call, deadline, from_any_thread)
+        else:
+            handler = self.handlers.get(service_name)
+            if isinstance(handler, ServiceHandler):
+                handler.release(call)  # whoever stands in may ask for all responses, and has to get these
+            gather_from_stand_in(self.get_all_responses, service_name, call, deadline, self._stand_ins)
+
+    def _call(
+        self,
+        service_name: str,
+        actions: ActionRequestArgumentIterable,
+        timeout: float | None,
+        headers: dict[str, Any],
+    ) -> JobResponse:
+        deadline = monotonic() + timeout if timeout else None
+        handler = self.handler_for_call(service_name)
+        if handler is None:
+            request_id = self.send_request(service_name, actions, **headers)
+            call = AwaitedCall((request_id,), None)
+            self.gather(service_name, call, deadline, False)
+            dropped: tuple[int, ...] = ()
+        else:
+            handler.intent.value = (True, timeout or None)
+            try:
+                request_id = self.send_request(service_name, actions, **headers)
+            finally:
+                handler.intent.value = None
+            call = handler.call((request_id,))
+            handler.claim(call.missing)
+            try:
+                handler.gather(call, deadline)
+            finally:
+                if call.missing:
+                    handler.forget(tuple(call.missing))
+            dropped = handler.dropped_request_ids() if call.missing else ()
+        response = call.responses.get(request_id)
+        if isinstance(response, JobResponse):
+            return response
+        if response is not None:
+            raise response
+        raise NoResponse(f"Got unexpected response(s) with ID(s) {list(dropped)} for request with ID {request_id}")
+
+    def _call_jobs(
+        self, jobs: Jobs, catch_transport_errors: bool, timeout: float | None, headers: dict[str, Any]
+    ) -> _Responses:
+        deadline = monotonic() + timeout if timeout else None
+        sent = SentJobs(
+            self,
+            jobs,
+            headers,
+            catch_transport_errors=catch_transport_errors,
+            wait=True,
+            timeout=timeout or None,
+        )
+        return sent.receive(deadline)
+
+    def _future(
+        self,
+        jobs: Jobs,
+        catch_transport_errors: bool,
+        timeout: float | None,
+        headers: dict[str, Any],
+        result: Callable[[_Responses], _Result],
+    ) -> FutureSOAResponse[_Result]:
+        sent = SentJobs(self, jobs, headers, catch_transport_errors=catch_transport_errors, wait=False, timeout=None)
+
+        def get_response(timeout_of_result: float | None) -> _Result:
+            seconds = timeout_of_result or timeout
+            return result(sent.receive(monotonic() + seconds if seconds else None))
+
+        return self.FutureResponse(get_response)
+
+    def _checked(self, responses: _Responses, raise_job_errors: bool, raise_action_errors: bool) -> list[JobResponse]:
+        for response in responses:
+            if isinstance(response, JobResponse):
+                check_response(response, raise_job_errors, raise_action_errors, self)
+        return responses  # type: ignore[return-value] # errors among them only where the caller asks for that
+
+    def _action_results(
+        self, responses: _Responses, service_name: str, raise_job_errors: bool, raise_action_errors: bool
+    ) -> Generator[ActionResponse, None, None]:
+        results: list[Any] = [
+            action_result(response, service_name, raise_job_errors, raise_action_errors, self)
+            if isinstance(response, JobResponse)
+            else response
+            for response in responses
+        ]
+        return (result for result in results)
+
+
+# To see whether somebody stands in for them.
+_send_request = Client.send_request
+_get_all_responses = Client.get_all_responses
+_handler_get_all_responses = ServiceHandler.get_all_responses
+
+
+def _new_correlation_id() -> str:
+    return os.urandom(16).hex()
+
+
+def _warn_of_continue_on_error(method: str) -> None:
+    warnings.warn(
+        f"Client.{method}: continue_on_error means nothing for jobs of one action", DeprecationWarning, stacklevel=3
+    )

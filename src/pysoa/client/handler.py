@@ -1,0 +1,367 @@
+"""``ServiceHandler``: a client's end to one service; transport, middleware, and who waits for what."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import threading
+import warnings
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from typing import Any, ClassVar, TypeVar
+
+from pysoa.client.awaited import OWN_CHANNEL, AwaitedCall, AwaitedResponses, FutureCall
+from pysoa.client.calls import is_suppressed
+from pysoa.client.forks import start_anew_in_children
+from pysoa.client.middleware import ClientMiddleware, ClientRequestMiddlewareTask, ClientResponseMiddlewareTask
+from pysoa.common.clock import monotonic
+from pysoa.common.instruments import NO_METRICS, TimerResolution
+from pysoa.common.plugins import make_recorder
+from pysoa.common.serializer.values import plain
+from pysoa.common.transport.base import ClientTransport
+from pysoa.common.transport.errors import InvalidMessageError, MessageReceiveTimeout
+from pysoa.common.types import JobRequest, JobResponse, job_request_message
+from pysoa.version import __version_info__
+
+__all__ = ("ServiceHandler",)
+
+_MAX_DROPPED_WITHOUT_TIMEOUT = 10_000
+
+_Task = TypeVar("_Task", bound=Callable[..., Any])
+
+
+class _Intent(threading.local):
+    """What the next request of a thread is sent for; None when nobody has said that they will wait for the response.
+
+    Otherwise whether its sender will wait at once, and for how many seconds at most.
+    """
+
+    value: tuple[bool, float | None] | None = None
+
+
+class ServiceHandler:
+    """Sends job requests to one service and receives the responses. Any thread may use it.
+
+    Args:
+        service_name: the service.
+        settings: checked settings, as ``ClientSettings`` has them.
+
+    Attributes:
+        service_name: the service.
+        metrics: where it records, beside the transport.
+        transport: moves the messages. Tests may put another in its place.
+        intent: what the next request of the current thread is sent for.
+    """
+
+    _client_version: ClassVar[list[int]] = list(max(__version_info__, (1, 4, 9)))
+
+    def __init__(self, service_name: str, settings: Mapping[str, Any]) -> None:
+        self.service_name = service_name
+        self.metrics = make_recorder(settings["metrics"])
+        with self.metrics.timer("client.transport.initialize", resolution=TimerResolution.MICROSECONDS):
+            self.transport = settings["transport"]["object"](
+                service_name, self.metrics, **settings["transport"].get("kwargs", {})
+            )
+        with self.metrics.timer("client.middleware.initialize", resolution=TimerResolution.MICROSECONDS):
+            self._middleware: list[ClientMiddleware] = [
+                middleware["object"](**middleware.get("kwargs", {})) for middleware in settings["middleware"]
+            ]
+            self._send = self._make_request_stack()
+            self._receive = self._make_response_stack()
+        self.intent = _Intent()
+        self._intents: dict[int, tuple[bool, float | None]] = {}
+        self._awaited = AwaitedResponses(service_name)
+        self._has_sent_suppressed = False
+        self._draw_request_ids()
+        start_anew_in_children(self)
+
+    def _make_request_stack(self) -> ClientRequestMiddlewareTask:
+        send: ClientRequestMiddlewareTask = self._timed("client.send.excluding_middleware", self._base_send_request)
+        for middleware in reversed(self._middleware):
+            send = middleware.request(send)
+        return self._timed("client.send.including_middleware", send)
+
+    def _make_response_stack(self) -> ClientResponseMiddlewareTask:
+        receive: ClientResponseMiddlewareTask = self._timed(
+            "client.receive.excluding_middleware", self._base_get_response
+        )
+        for middleware in reversed(self._middleware):
+            receive = middleware.response(receive)
+        return self._timed("client.receive.including_middleware", receive)
+
+    def _timed(self, name: str, task: _Task) -> _Task:
+        metrics = self.metrics
+        if metrics is NO_METRICS:
+            return task
+
+        def timed(*args: Any) -> Any:
+            with metrics.timer(name, resolution=TimerResolution.MICROSECONDS):
+                return task(*args)
+
+        return timed  # type: ignore[return-value] # called as the task is
+
+    def _draw_request_ids(self) -> None:
+        # Not to be guessed, so that nobody can forge a response to a request that they have not seen.
+        self.request_counter = int.from_bytes(os.urandom(7), "big") >> 4
+
+    def start_anew(self) -> None:
+        """Draw other request ids and expect nothing; for the child of a fork."""
+        self._intents.clear()
+        self._draw_request_ids()
+
+    @property
+    def transport(self) -> Any:
+        return self._transport
+
+    @transport.setter
+    def transport(self, transport: Any) -> None:
+        self._transport = transport
+        self._encodes_values = getattr(transport, "encodes_values", False) is True
+        # Only one that listens is told more: a double in a test may have nothing but the methods to send and receive.
+        self._has_hooks = isinstance(transport, ClientTransport) and any(
+            getattr(type(transport), hook) is not getattr(ClientTransport, hook)
+            for hook in ("expect_reply", "batch", "channel", "receive_from", "forget")
+        )
+
+    @property
+    def holds_batches(self) -> bool:
+        """Whether requests of a ``batch`` are sent at its end and none before."""
+        return self._has_hooks and type(self._transport).batch is not ClientTransport.batch
+
+    @property
+    def request_counter(self) -> int:
+        """The id of the last request; the next one gets the number after it."""
+        return self._last_request_id
+
+    @request_counter.setter
+    def request_counter(self, request_id: int) -> None:
+        self._last_request_id = request_id
+        self._request_ids = itertools.count(request_id + 1)
+
+    @property
+    def middleware(self) -> list[ClientMiddleware]:
+        """Deprecated: the name of 0.42 for ``_middleware``."""
+        warnings.warn("ServiceHandler.middleware is now ServiceHandler._middleware", DeprecationWarning, stacklevel=2)
+        return self._middleware
+
+    # Sending
+
+    def send_request(self, job_request: JobRequest, message_expiry_in_seconds: float | None = None) -> int:
+        """Send a job request through the middleware.
+
+        Args:
+            job_request: what to send; middleware may change it.
+            message_expiry_in_seconds: after so long, no server may begin it. ``None`` leaves that to the transport.
+
+        Returns:
+            The request id.
+
+        Raises:
+            PySOAError: it was not sent, or may not have been; ``outcome`` says which.
+        """
+        self._last_request_id = request_id = next(self._request_ids)
+        intent = self.intent.value
+        if intent is not None:
+            self.intent.value = None  # middleware may send requests of its own, on its own account
+            self._intents[request_id] = intent
+        if self._awaited.abandoned:
+            self._forget_abandoned()
+        try:
+            self._send(request_id, {"client_version": self._client_version}, job_request, message_expiry_in_seconds)
+        finally:
+            if intent is not None:
+                self._intents.pop(request_id, None)
+            if self.metrics is not NO_METRICS:
+                self.metrics.publish_all()
+        return request_id
+
+    def _base_send_request(
+        self, request_id: int, meta: dict[str, Any], job_request: JobRequest, message_expiry_in_seconds: float | None
+    ) -> None:
+        transport = self._transport
+        body = job_request_message(job_request)
+        if not self._encodes_values:
+            body = plain(body)
+        if is_suppressed(job_request):
+            self._has_sent_suppressed = True
+            transport.send_request_message(request_id, meta, body, message_expiry_in_seconds)
+            if self._has_hooks:
+                transport.forget((request_id,))
+            return
+        # Before it is sent: another thread that reads the same channel may get the response before this one goes on.
+        intent = self._intents.get(request_id)
+        if intent is not None:
+            self._awaited.expect_for_call(request_id)
+            if intent[0] and self._has_hooks:
+                transport.expect_reply(intent[1])
+        else:
+            forgotten = self._awaited.expect(request_id, self._channel())
+            if forgotten and self._has_hooks:
+                transport.forget(forgotten)
+        try:
+            transport.send_request_message(request_id, meta, body, message_expiry_in_seconds)
+        except BaseException:
+            self._awaited.forget((request_id,))
+            raise
+
+    @contextlib.contextmanager
+    def batch(self, wait: bool, timeout: float | None) -> Iterator[None]:
+        """Send the requests of the ``with`` block together at its end, where the transport can.
+
+        Args:
+            wait: whether their sender will wait for the responses at once.
+            timeout: and for how many seconds at most.
+        """
+        if not self._has_hooks:
+            yield
+            return
+        if wait:
+            self._transport.expect_reply(timeout)
+        with self._transport.batch():
+            yield
+
+    # Receiving
+
+    def _channel(self) -> Hashable:
+        return self._transport.channel() if self._has_hooks else None
+
+    def call(self, request_ids: Iterable[int]) -> AwaitedCall:
+        """What waits at once for the responses to requests that this thread has just sent."""
+        return AwaitedCall(request_ids, self._channel())
+
+    def future_call(self, request_ids: Iterable[int]) -> FutureCall:
+        """What may wait later for the responses to requests that this thread has just sent."""
+        return FutureCall(request_ids, self._channel(), self._awaited.abandoned)
+
+    def claim(self, request_ids: Iterable[int]) -> None:
+        """Keep the responses to these requests from ``get_all_responses``."""
+        self._awaited.claim(request_ids)
+
+    def release(self, call: AwaitedCall) -> None:
+        """Let ``get_all_responses`` have what the call waits for."""
+        self._awaited.release(call)
+
+    def gather(self, call: AwaitedCall, deadline: float | None, from_any_thread: bool = False) -> None:
+        """Wait until a call misses no response, or the transport has no more.
+
+        Args:
+            call: takes up the responses.
+            deadline: when to stop, in ``monotonic`` time; ``None`` takes the timeout of the transport.
+            from_any_thread: whether another thread than the current one may have sent the requests.
+
+        Raises:
+            PySOATransportError: receiving failed, or the deadline has passed. What has come is in the call.
+        """
+        if deadline is None and (from_any_thread or len(call.missing) > 1):
+            deadline = self._default_deadline()
+        reading = self._awaited.reading
+        channel_before = reading.channel
+        if from_any_thread and self._has_hooks and call.channel != self._transport.channel():
+            reading.channel = call.channel
+        try:
+            self._awaited.gather(call, self._receive, deadline)
+        finally:
+            reading.channel = channel_before
+            if self.metrics is not NO_METRICS:
+                self.metrics.publish_all()
+
+    def _default_deadline(self) -> float | None:
+        """One deadline over several reads, where the transport says how long it waits at each."""
+        seconds = getattr(getattr(self._transport, "core", None), "receive_timeout_in_seconds", None)
+        return monotonic() + seconds if isinstance(seconds, int | float) else None
+
+    def forget(self, request_ids: Iterable[int]) -> None:
+        """Wait no more for these requests; their responses, should they come, are dropped."""
+        self._awaited.forget(request_ids)
+        if self._has_hooks:
+            self._transport.forget(request_ids)
+
+    def _forget_abandoned(self) -> None:
+        abandoned = self._awaited.abandoned
+        self.forget([abandoned.popleft() for _ in range(len(abandoned))])
+
+    def dropped_request_ids(self) -> tuple[int, ...]:
+        """The ids of unexpected responses that this thread has dropped since it last asked."""
+        reading = self._awaited.reading
+        dropped, reading.dropped = reading.dropped, ()
+        return dropped
+
+    def get_all_responses(self, receive_timeout_in_seconds: float | None = None) -> Iterator[tuple[int, JobResponse]]:
+        """Receive, through the middleware, what requests of this thread are answered, until none is outstanding.
+
+        Responses that a call or a future waits for are left to it.
+
+        Args:
+            receive_timeout_in_seconds: how long to wait for each. ``None`` and 0 leave that to the transport.
+
+        Yields:
+            A request id and its response, in the order in which they come.
+
+        Raises:
+            PySOATransportError: receiving failed; responses that came before have been given out.
+        """
+        channel = self._channel()
+        # Without hooks, a transport may count a suppressed request as outstanding, and wait for its response.
+        may_ask_for_nothing = self._has_hooks or not self._has_sent_suppressed
+        try:
+            while True:
+                response = self._awaited.next_unclaimed(
+                    channel, self._receive, receive_timeout_in_seconds, may_ask_for_nothing
+                )
+                if response is None:
+                    return
+                yield response
+        finally:
+            if self.metrics is not NO_METRICS:
+                self.metrics.publish_all()
+
+    def _base_get_response(
+        self, receive_timeout_in_seconds: float | None = None
+    ) -> tuple[int | None, JobResponse | None]:
+        reading = self._awaited.reading
+        reading.request_id = None
+        request_id, body = self._receive_message(reading.channel, receive_timeout_in_seconds)
+        if request_id is None:
+            return None, None
+        if not self._awaited.is_awaited(request_id):
+            request_id, body = self._skip_unknown(request_id, receive_timeout_in_seconds)
+            if request_id is None:
+                return None, None
+        reading.request_id = request_id
+        try:
+            return request_id, JobResponse.from_message(body)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise InvalidMessageError(
+                f"Response from service {self.service_name} is not a job response", repr(error), outcome="answered"
+            ) from error
+
+    def _receive_message(self, channel: Hashable, timeout: float | None) -> tuple[int | None, Any]:
+        if channel is OWN_CHANNEL:
+            request_id, _, body = self._transport.receive_response_message(timeout)
+        else:
+            request_id, _, body = self._transport.receive_from(channel, timeout)
+        return request_id, body
+
+    def _skip_unknown(self, request_id: int, timeout: float | None) -> tuple[int | None, Any]:
+        """Drop the response to a request that nobody waits for, and wait for one that somebody does."""
+        reading = self._awaited.reading
+        deadline = monotonic() + timeout if timeout else None
+        body: Any = None
+        for _ in itertools.repeat(None) if deadline else range(_MAX_DROPPED_WITHOUT_TIMEOUT):
+            reading.dropped = (*reading.dropped[-9:], request_id)
+            if self.metrics is not NO_METRICS:
+                self.metrics.counter("client.receive.error.unknown_request_id").increment()
+            left = None if deadline is None else deadline - monotonic()
+            if left is not None and left <= 0:
+                break
+            next_id, body = self._receive_message(reading.channel, left)
+            if next_id is None or self._awaited.is_awaited(next_id):
+                return next_id, body
+            request_id = next_id
+        raise MessageReceiveTimeout(f"No message received for service {self.service_name}")
+
+    def close(self) -> None:
+        """Close the transport. A handler that is used again opens it again."""
+        close = getattr(self._transport, "close", None)
+        if close is not None:
+            close()

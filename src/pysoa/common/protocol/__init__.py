@@ -1,0 +1,1 @@
+"""PySOA on the wire, without I/O: frames, chunks, envelopes, names of queues."""

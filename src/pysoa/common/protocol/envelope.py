@@ -1,0 +1,60 @@
+"""Envelopes: request id, meta and body as one dict; and when a message has expired."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pysoa.common.transport.errors import InvalidMessageError, MessageReceiveTimeout
+
+__all__ = ("is_expired", "read_envelope")
+
+_ID_TYPES = frozenset((int, str, bytes, float))
+
+
+def read_envelope(message: Any, service_name: str, now: float) -> tuple[int, dict[str, Any], Any]:
+    """Take an envelope apart.
+
+    Args:
+        message: what the serializer has read.
+        service_name: whose message it is, for texts of errors.
+        now: seconds since 1970, by the clock that expiries are written in.
+
+    Returns:
+        The request id; foreign clients' ids may be other single values than integers, and come back to them as they
+        are. Then the meta headers. Then the body, whatever it is: who gets it judges it.
+
+    Raises:
+        InvalidMessageError: it does not have the shape of an envelope.
+        MessageReceiveTimeout: it has expired.
+    """
+    if type(message) is not dict:
+        raise InvalidMessageError(f"Message is not a map for service {service_name}")
+    meta = message.get("meta", _NOTHING)
+    if meta is _NOTHING:
+        meta = {}
+    elif type(meta) is not dict:
+        raise InvalidMessageError(f"Meta is not a map for service {service_name}")
+    expiry = meta.get("__expiry__")
+    if expiry:
+        if type(expiry) is not float and type(expiry) is not int:
+            raise InvalidMessageError(f"Expiry is not a number for service {service_name}")
+        if expiry < now:
+            raise MessageReceiveTimeout(f"Message expired for service {service_name}")
+    request_id: Any = message.get("request_id")
+    if request_id is None:
+        raise InvalidMessageError(f"No request ID for service {service_name}")
+    if type(request_id) not in _ID_TYPES:
+        raise InvalidMessageError(f"Request ID is not a single value for service {service_name}")
+    for key in meta:
+        if type(key) is not str:
+            raise InvalidMessageError(f"A key of the meta is not text for service {service_name}")
+    return request_id, meta, message.get("body")
+
+
+def is_expired(meta: dict[str, Any], now: float) -> bool:
+    """Whether a message that ``read_envelope`` has let through has expired by now. Without expiry it never does."""
+    expiry = meta.get("__expiry__", 0)
+    return bool(expiry) and expiry < now
+
+
+_NOTHING = object()

@@ -1,0 +1,89 @@
+"""From the command line to a server: arguments, settings, logging, going into the background."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging.config
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from pysoa.common.logging import PySOALogContextFilter
+
+if TYPE_CHECKING:
+    from pysoa.server.server import Server
+
+__all__ = ("load_django_settings", "load_settings", "make_server", "parse_arguments")
+
+
+def make_server(server_class: type[Server], forked_process_id: int | None) -> Server:
+    """Do all that comes before a server runs, in the order that services rely on.
+
+    Raises:
+        ValueError, ImportError: there are no settings.
+        ImproperlyConfigured: there is something wrong with them.
+        AttributeError: the class has no name for its service.
+    """
+    arguments = parse_arguments(server_class.service_name, needs_settings=not server_class.use_django)
+    found = load_django_settings() if server_class.use_django else load_settings(arguments.settings)
+    settings = server_class.settings_class(found)
+    if not server_class.service_name:
+        raise AttributeError("Server subclass must set service_name")
+    PySOALogContextFilter.set_service_name(server_class.service_name)
+    logging.config.dictConfig(settings["logging"])
+    if arguments.daemon:
+        detach()
+    return server_class.initialize(settings)(settings, forked_process_id)
+
+
+def parse_arguments(service_name: str | None, needs_settings: bool) -> argparse.Namespace:
+    """Read the server's own arguments from the command line; those of the runner around it are passed over."""
+    parser = argparse.ArgumentParser(description=f"Server for the {service_name} SOA service")
+    parser.add_argument("-d", "--daemon", action="store_true", help="run the server process as a daemon")
+    if needs_settings:
+        parser.add_argument("-s", "--settings", required=True, help="the settings module to use")
+    return parser.parse_known_args()[0]
+
+
+def load_settings(module_name: str) -> Any:
+    """The settings dict of a module.
+
+    Raises:
+        ValueError: there is no such module, or nothing in it that has the name of settings.
+    """
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise ValueError(f"Cannot import settings module `{module_name}`: {error}") from error
+    for name in ("SOA_SERVER_SETTINGS", "settings"):
+        if hasattr(module, name):
+            return getattr(module, name)
+    raise ValueError(f"Cannot find `SOA_SERVER_SETTINGS` or `settings` variable in settings module `{module_name}`.")
+
+
+def load_django_settings() -> Any:
+    """The settings dict of a service that runs within Django.
+
+    Raises:
+        ImportError: Django is not installed.
+        ValueError: its settings have none for a server.
+    """
+    try:
+        settings = importlib.import_module("django.conf").settings
+    except ImportError as error:
+        raise ImportError(
+            "Could not import Django. You must install Django if you enable Django support in your service."
+        ) from error
+    try:
+        return settings.SOA_SERVER_SETTINGS
+    except AttributeError as error:
+        raise ValueError("Cannot find `SOA_SERVER_SETTINGS` in the Django settings.") from error
+
+
+def detach() -> None:
+    """Go on in a forked child; the parent prints its process id and ends."""
+    process_id = os.fork()
+    if process_id > 0:
+        print(f"PID={process_id}")
+        sys.exit(0)

@@ -1,0 +1,119 @@
+"""The thread in which the coroutines of a blocking server's actions run."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from pysoa.common.plugins import ClassConfiguration
+from pysoa.server.coroutine import Coroutine, CoroutineMiddleware
+
+if TYPE_CHECKING:
+    import asyncio
+    import concurrent.futures
+
+__all__ = ("AsyncEventLoopThread", "coroutine_middleware_config")
+
+coroutine_middleware_config = ClassConfiguration(CoroutineMiddleware)
+
+logger = logging.getLogger("pysoa.async")
+
+
+class AsyncEventLoopThread(threading.Thread):
+    """Owns an asyncio event loop, which other threads hand coroutines to.
+
+    Most services have no coroutines: asyncio is imported and the loop made when the first one comes. A server starts
+    the thread then, too; by itself, a thread waits for ``start``, and coroutines wait with it.
+
+    Args:
+        coroutine_middleware: wraps every coroutine; the first is the outermost.
+
+    Attributes:
+        starts_on_demand: whether the first coroutine starts the thread.
+    """
+
+    def __init__(self, coroutine_middleware: Iterable[CoroutineMiddleware] = ()) -> None:
+        super().__init__(name="pysoa-event-loop")
+        self._coroutine_middleware = tuple(coroutine_middleware)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = threading.Lock()
+        self.starts_on_demand = False
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop, made when it is first asked for."""
+        if self._loop is None:
+            import asyncio
+
+            with self._lock:
+                self._loop = self._loop or asyncio.new_event_loop()
+        return self._loop
+
+    @property
+    def is_used(self) -> bool:
+        """Whether a coroutine has come, so that there is something to end."""
+        return self._loop is not None
+
+    def run_coroutine(self, coroutine: Coroutine) -> concurrent.futures.Future[Any]:
+        """Have the event loop run a coroutine, wrapped in the middleware and with the caller's context variables.
+
+        Returns:
+            Its future, which may be waited for in any thread but that of the event loop.
+        """
+        import asyncio
+
+        if self.starts_on_demand and self.ident is None:
+            with self._lock:
+                if self.ident is None:
+                    self.start()
+        for middleware in self._coroutine_middleware:
+            middleware.before_run_coroutine()
+        for middleware in reversed(self._coroutine_middleware):
+            coroutine = middleware.coroutine(coroutine)
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+
+    def start(self) -> None:
+        """Start the thread and its loop."""
+        logger.info("Starting async event loop thread")
+        super().start()
+
+    def run(self) -> None:
+        """Run the loop until ``join``, then what is left of its tasks."""
+        import asyncio
+
+        loop = self.loop
+        asyncio.set_event_loop(loop)
+        logger.info("Async event loop thread available and running")
+        try:
+            loop.run_forever()
+            logger.info("Completing uncompleted async tasks")
+            while tasks := asyncio.all_tasks(loop):
+                loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        finally:
+            logger.info("Closing async event loop")
+            asyncio.set_event_loop(None)
+            loop.close()
+
+    def join(self, timeout: float | None = None) -> None:
+        """End the loop once its tasks are done, and wait for that."""
+        if not self.is_alive():
+            logger.warning("Async event loop is already not running!")
+            return
+        logger.info("Scheduling async event loop thread shutdown")
+        self.loop.call_soon_threadsafe(self._stop_loop)
+        super().join(timeout)
+
+    def cancel_tasks(self) -> None:
+        """Cancel whatever runs on the loop; for a process that is told to end at once."""
+        if self.is_alive():
+            import asyncio
+
+            loop = self.loop
+            loop.call_soon_threadsafe(lambda: [task.cancel() for task in asyncio.all_tasks(loop)])
+
+    def _stop_loop(self) -> None:
+        logger.info("Stopping async event loop thread")
+        self.loop.stop()

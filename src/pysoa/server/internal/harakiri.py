@@ -1,0 +1,113 @@
+"""Harakiri: interrupts a job that runs for too long, and ends the process if that does not help.
+
+Works by SIGALRM, and so in the main thread only.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from types import FrameType
+from typing import Final, NoReturn
+
+from pysoa.server.internal.signals import SignalHandler
+
+__all__ = ("HarakiriInterrupt", "HarakiriWatch", "end_process", "thread_status")
+
+EXIT_SECONDS: Final = 5.0
+
+
+class HarakiriInterrupt(BaseException):
+    """Raised in the main thread, wherever it is, when a job has run for longer than the harakiri timeout."""
+
+
+class HarakiriWatch:
+    """Says when a job has run for too long. An idle server never strikes.
+
+    A timer for each job would cost two system calls a job. The one timer here is left running when a job ends; when
+    it fires, it looks at when the present job began and is set again for what that job has left.
+
+    Args:
+        timeout_in_seconds: how long a job may run.
+        strike: the signal handler to call when one has run for longer.
+    """
+
+    def __init__(self, timeout_in_seconds: float, strike: SignalHandler) -> None:
+        self._timeout_in_seconds = timeout_in_seconds
+        self._strike = strike
+        self._began: float | None = None
+        self._is_set = False
+        self._has_struck = False
+
+    def begin(self) -> None:
+        """A job, or another step that may hang, begins; its time starts to run."""
+        self._began = time.monotonic()
+        if not self._is_set:
+            self._set(self._timeout_in_seconds)
+
+    def end(self) -> None:
+        """It has ended; what follows may take its time."""
+        self._began = None
+
+    def allow_grace(self, seconds: float) -> None:
+        """Strike again after so long, whatever runs then."""
+        self._has_struck = True
+        self._set(seconds)
+
+    def stop(self) -> None:
+        """Strike no more."""
+        self.end()
+        self._is_set = False
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def on_alarm(self, signum: int, frame: FrameType | None) -> None:
+        """The handler for SIGALRM."""
+        self._is_set = False
+        if self._has_struck:
+            self._strike(signum, frame)
+            return
+        if self._began is None:
+            return
+        left = self._began + self._timeout_in_seconds - time.monotonic()
+        if left > 0:
+            self._set(left)
+        else:
+            self._strike(signum, frame)
+
+    def _set(self, seconds: float) -> None:
+        self._is_set = True
+        signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001))
+
+
+def thread_status(main_frame: FrameType | None) -> dict[str, list[str]]:
+    """Where each thread is, by its name; the main thread by the frame that its signal handler was given."""
+    frames = sys._current_frames()
+    main = threading.main_thread()
+    return {
+        thread.name: traceback.format_stack(
+            main_frame if thread is main and main_frame is not None else frames.get(thread.ident or 0)
+        )
+        for thread in threading.enumerate()
+    }
+
+
+def end_process(last_words: Callable[[], None]) -> NoReturn:
+    """End the process whatever its threads do, after a few seconds for last words and for what waits for its exit."""
+
+    def leave() -> None:
+        try:
+            last_words()
+        finally:
+            atexit._run_exitfuncs()
+
+    # In a thread of its own, for a lock that it needs may be held by what hangs.
+    thread = threading.Thread(target=leave, name="pysoa-harakiri", daemon=True)
+    thread.start()
+    thread.join(EXIT_SECONDS)
+    os._exit(1)

@@ -1,0 +1,231 @@
+"""The life of a blocking server's process: its start, the loop that no input can end, signals, and its end.
+
+``Server.run`` and the signal handlers of ``Server`` are its doors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import sys
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from pysoa.common.instruments import NO_METRICS
+from pysoa.common.serializer.errors import SerializationError
+from pysoa.common.transport.base import ServerTransport
+from pysoa.common.transport.errors import PySOATransportError, TransientPySOATransportError
+from pysoa.server.internal.faults import Outage, described
+from pysoa.server.internal.harakiri import HarakiriInterrupt, HarakiriWatch, end_process, thread_status
+from pysoa.server.internal.heartbeat import Heartbeat
+from pysoa.server.internal.signals import ShutdownSignals, SignalHandler, Verdict, handled, in_main_thread
+from pysoa.version import __version__
+
+if TYPE_CHECKING:
+    from pysoa.server.server import Server
+
+__all__ = ("ServerProcess",)
+
+
+class ServerProcess:
+    """Runs a server.
+
+    Args:
+        server: the server; it is what knows of requests, and its hooks are called.
+
+    Attributes:
+        watch: interrupts jobs that run for too long; None where that is switched off or cannot work.
+        heartbeat: the heartbeat file, if there is one.
+        is_receiving: set by the server while it waits for a request, to tell faults of transports from others.
+        has_received: set by the server once it has a request.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._logger = logging.getLogger("pysoa.server")
+        self._signals = ShutdownSignals()
+        self._outage = Outage()
+        self._was_struck = False
+        self.watch: HarakiriWatch | None = None
+        self.heartbeat: Heartbeat | None = None
+        self.is_receiving = False
+        self.has_received = False
+
+    def run(self) -> None:
+        """Start, serve until the shutdown, end."""
+        server = self._server
+        self._logger.info(
+            'Service "%s" server starting up, pysoa version %s, listening on transport %s.',
+            server.service_name,
+            __version__,
+            server.transport,
+        )
+        server.setup()
+        server._record("server.worker.startup")
+        server._record_state(is_running=True, is_busy=False)
+
+        with handled(self._signal_handlers()):
+            try:
+                server._async_event_loop_thread.starts_on_demand = True
+                if server.settings["heartbeat_file"]:
+                    self.heartbeat = Heartbeat(server.settings["heartbeat_file"], server._forked_process_id)
+                    self.heartbeat.start()
+                server.transport.start_serving()
+                self._loop()
+            except HarakiriInterrupt:
+                server._record("server.error.harakiri", harakiri_level="server")
+                self._logger.error("Harakiri interrupt occurred outside of action or job handling")
+                server.exit_code = 1
+            except Exception:  # boundary: whatever it is, the end is an orderly one
+                server._record("server.error.unknown")
+                self._logger.exception("Unhandled server error; shutting down")
+                server.exit_code = 1
+            finally:
+                self._shut_down()
+
+    def _signal_handlers(self) -> dict[signal.Signals, SignalHandler]:
+        server = self._server
+        handlers: dict[signal.Signals, SignalHandler] = {
+            signal.SIGINT: server.handle_shutdown_signal,
+            signal.SIGTERM: server.handle_shutdown_signal,
+        }
+        timeout = server.settings["harakiri"]["timeout"]
+        if timeout and in_main_thread():
+            self.watch = HarakiriWatch(timeout, server.harakiri)
+            handlers[signal.SIGALRM] = self.watch.on_alarm
+        return handlers
+
+    def _loop(self) -> None:
+        """Serve until the shutdown, and then what was taken before it."""
+        server = self._server
+        while not server.shutting_down:
+            self._go_round()
+        # Other transports hold nothing that they have not given out, and would go on taking.
+        if getattr(type(server.transport), "stop_taking", None) in (None, ServerTransport.stop_taking):
+            return
+        self._stop_taking()
+        self.has_received = True
+        while self.has_received and not self._was_struck:
+            self._go_round()
+
+    def _go_round(self) -> None:
+        server = self._server
+        self.has_received = False
+        try:
+            server.handle_next_request()
+        except TransientPySOATransportError as error:
+            self._wait_for_broker(error)
+        except (PySOATransportError, SerializationError) as error:
+            self.has_received = True
+            server._faults.note("Dropped a message that cannot be read", error)
+        except Exception as error:
+            if not self.is_receiving:
+                raise
+            server._record("server.error.unknown")  # boundary: transports may be users' code
+            server._faults.note("Receiving failed in the transport", error, with_traceback=True)
+            time.sleep(self._outage.next_pause())
+        else:
+            if self._outage.failures:
+                self._logger.warning("Receiving messages again after %.1f seconds.", self._outage.end())
+        if server.metrics is not NO_METRICS:
+            server.metrics.publish_all()
+
+    def _wait_for_broker(self, error: Exception) -> None:
+        is_first = not self._outage.failures
+        pause = self._outage.next_pause()
+        if is_first:  # one line for each change of the broker's state
+            self._logger.warning(
+                "Transient error receiving message from transport, sleeping %.3f seconds and continuing. (%s)",
+                pause,
+                described(error),
+            )
+        if not self._server.shutting_down:
+            time.sleep(pause)
+
+    def _stop_taking(self) -> None:
+        try:
+            self._server.transport.stop_taking()
+        except Exception as error:  # boundary: in a signal handler, it must not hurt what that has interrupted
+            self._server._faults.note("The transport failed to stop", error)
+
+    def _shut_down(self) -> None:
+        """Take every step of the end, whatever the others do."""
+        server = self._server
+        steps: list[Callable[[], object]] = [server.teardown, self._record_shutdown]
+        if server._async_event_loop_thread.is_used:
+            steps.append(server._async_event_loop_thread.join)
+        steps.append(server.transport.close)
+        if server._shared_client is not None:
+            steps.append(server._shared_client.close)
+        if self.heartbeat is not None:
+            steps.append(self.heartbeat.stop)
+        if self.watch is not None:
+            steps.append(self.watch.stop)
+        for step in steps:
+            try:
+                step()
+            except Exception:  # boundary: the other steps are still to be taken
+                self._logger.exception("Error while shutting down")
+                server.exit_code = 1
+        self._logger.info("Server shutdown complete")
+
+    def _record_shutdown(self) -> None:
+        self._server._record("server.worker.shutdown")
+        self._server._record_state(is_running=False, is_busy=False)
+        self._logger.info("Server shutting down")
+
+    def shutdown_asked(self) -> None:
+        """Take a signal that asks for shutdown.
+
+        Raises:
+            SystemExit: it asks to end now.
+        """
+        verdict = self._signals.judge()
+        if verdict is Verdict.NOTHING_MORE:
+            text = "Ignoring duplicate shutdown signal received within one second of original signal"
+            self._log_from_handler(logging.INFO, text)
+        elif verdict is Verdict.DRAIN:
+            self._log_from_handler(logging.WARNING, "Received interrupt, initiating shutdown")
+            self._server.shutting_down = True
+            self._stop_taking()
+        else:
+            self._log_from_handler(logging.WARNING, "Received double interrupt, forcing shutdown")
+            self._server._async_event_loop_thread.cancel_tasks()
+            sys.exit(1)
+
+    def _log_from_handler(self, level: int, text: str) -> None:
+        with contextlib.suppress(RuntimeError):  # the signal may have come within a write to the same stream
+            self._logger.log(level, text)
+
+    def strike(self, frame: FrameType | None) -> None:
+        """A job has run for too long.
+
+        Raises:
+            HarakiriInterrupt: always; the second time, the process ends instead.
+        """
+        limits = self._server.settings["harakiri"]
+        if self._was_struck:
+            end_process(self._last_words)
+        self._was_struck = True
+        self._server.shutting_down = True
+        if self.watch is not None:
+            self.watch.allow_grace(limits["shutdown_grace"])
+        status = thread_status(frame)
+        self._logger.warning(
+            "No activity for %s seconds, triggering harakiri with grace period of %s seconds",
+            limits["timeout"],
+            limits["shutdown_grace"],
+            extra={"data": {"thread_status": status}},
+        )
+        stacks = "\n".join(f"{name}:\n{''.join(lines)}" for name, lines in status.items())
+        self._logger.info("Current thread status at harakiri trigger:\n%s", stacks)
+        raise HarakiriInterrupt
+
+    def _last_words(self) -> None:
+        grace = self._server.settings["harakiri"]["shutdown_grace"]
+        self._logger.error("Graceful shutdown failed %s seconds after harakiri. Exiting now!", grace)
+        self._server._record("server.error.harakiri", harakiri_level="emergency")
+        self._server.metrics.publish_all()

@@ -1,0 +1,169 @@
+"""The rules of jobs: whether one is sound, which action is next, and which error becomes which response. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
+
+from pysoa.common.constants import (
+    ERROR_CODE_ACTION_TIMEOUT,
+    ERROR_CODE_JOB_TIMEOUT,
+    ERROR_CODE_SERVER_ERROR,
+    ERROR_CODE_UNKNOWN,
+)
+from pysoa.common.errors import Error
+from pysoa.common.types import ActionRequest, ActionResponse, Context, Control, JobResponse
+from pysoa.server.schemas import JobRequestSchema
+
+__all__ = (
+    "JobRun",
+    "RESPONSE_NOT_SERIALIZABLE",
+    "RESPONSE_TOO_LARGE",
+    "action_timeout_error",
+    "client_version",
+    "internal_error",
+    "is_response_suppressed",
+    "job_request_errors",
+    "job_timeout_error",
+    "redacted_error",
+    "unknown_action_error",
+)
+
+RESPONSE_TOO_LARGE = "Could not send the response because it was too large"
+RESPONSE_NOT_SERIALIZABLE = "Could not send the response because it failed to serialize"
+
+
+def job_request_errors(job_request: Any) -> list[Error]:
+    """Everything that is wrong with the body of a request message; empty when it is a sound job request."""
+    if _is_sound(job_request):
+        return []
+    return [Error(issue.code, issue.message, issue.pointer) for issue in JobRequestSchema.errors(job_request) or ()]
+
+
+def _is_sound(job_request: Any) -> bool:
+    """Whether it surely passes the schema: the ordinary case, told in a hundredth of the schema's time."""
+    if type(job_request) is not dict or len(job_request) != 3:
+        return False
+    try:
+        control, context, actions = job_request["control"], job_request["context"], job_request["actions"]
+        if (
+            type(control) is not dict
+            or type(context) is not dict
+            or type(actions) is not list
+            or not actions
+            or type(control["continue_on_error"]) is not bool
+            or type(context["correlation_id"]) is not str
+            or type(context["switches"]) is not list
+        ):
+            return False
+        if len(control) > 1 and type(control.get("suppress_response", False)) is not bool:
+            return False
+        if len(context) > 2 and not (
+            type(context.get("caller", "")) is str and type(context.get("calling_service", "")) is str
+        ):
+            return False
+        for switch in context["switches"]:
+            if type(switch) is not int:
+                return False
+        for action in actions:
+            if type(action) is not dict or type(action["action"]) is not str:
+                return False
+            if len(action) > 1:
+                if len(action) > 2 or type(action["body"]) is not dict:
+                    return False
+                for key in action["body"]:
+                    if type(key) is not str:
+                        return False
+    except KeyError:
+        return False
+    return True
+
+
+def is_response_suppressed(job_request: Any) -> bool:
+    """Whether nothing may be sent back; any true-like value says so, even in a job that is refused."""
+    control = job_request.get("control") if isinstance(job_request, dict) else None
+    return isinstance(control, dict) and bool(control.get("suppress_response"))
+
+
+def request_context(job_request: Any) -> Context:
+    """The context of a job request that may be malformed; empty where it has none."""
+    context = job_request.get("context") if isinstance(job_request, dict) else None
+    return context if isinstance(context, dict) else {}
+
+
+def client_version(meta: dict[str, Any]) -> tuple[int, ...]:
+    """What a request's meta says of the version of its client; empty when it says nothing that makes sense."""
+    version = meta.get("client_version")
+    if not isinstance(version, list | tuple):
+        return ()
+    for part in version:
+        if type(part) is not int:
+            return ()
+    return tuple(version)
+
+
+ActionRequestT = TypeVar("ActionRequestT", bound=ActionRequest)
+
+
+class JobRun(Generic[ActionRequestT]):
+    """One job under way: which action is next, and what to answer once there is none.
+
+    Args:
+        actions: the action requests, in their order.
+        control: the control headers of the job.
+    """
+
+    __slots__ = ("_continue_on_error", "_next", "_requests", "_responses")
+
+    def __init__(self, actions: Sequence[ActionRequestT], control: Control) -> None:
+        self._requests = actions
+        self._next = 0
+        self._continue_on_error = bool(control.get("continue_on_error", False))
+        self._responses: list[ActionResponse] = []
+
+    def next_action(self) -> ActionRequestT | None:
+        """The next request to run, or None when there is none."""
+        if self._next >= len(self._requests):
+            return None
+        self._next += 1
+        return self._requests[self._next - 1]
+
+    def record(self, response: ActionResponse, *, is_last: bool = False) -> None:
+        """Take the response of an action; ``is_last`` ends the job whatever its control says.
+
+        Raises:
+            TypeError: it is not a response.
+        """
+        if not isinstance(response, ActionResponse):
+            raise TypeError(f"an action returned {type(response).__name__} instead of an ActionResponse")
+        self._responses.append(response)
+        if is_last or (response.errors and not self._continue_on_error):
+            self._next = len(self._requests)
+
+    def response(self) -> JobResponse:
+        """What the job answers."""
+        return JobResponse([], {}, self._responses)
+
+
+def unknown_action_error(action: str, *, is_caller_error: bool = True) -> Error:
+    message = f'The action "{action}" was not found on this server.'
+    return Error(ERROR_CODE_UNKNOWN, message, field="action", is_caller_error=is_caller_error)
+
+
+def action_timeout_error(action: str) -> Error:
+    return Error(ERROR_CODE_ACTION_TIMEOUT, f'The action "{action}" ran for too long and had to be interrupted.')
+
+
+def job_timeout_error() -> Error:
+    message = "The service job ran for too long and had to be interrupted (probably a middleware issue)."
+    return Error(ERROR_CODE_JOB_TIMEOUT, message)
+
+
+def internal_error(text: str, traceback: str, variables: Any) -> Error:
+    """What the caller is told of an exception, in full."""
+    return Error(ERROR_CODE_SERVER_ERROR, f"Internal server error: {text}", traceback=traceback, variables=variables)
+
+
+def redacted_error(error_id: str) -> Error:
+    """What the caller is told of an exception by default: an id by which the service's log tells all of it."""
+    return Error(ERROR_CODE_SERVER_ERROR, f"Internal server error (error id {error_id})")

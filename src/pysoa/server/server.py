@@ -1,0 +1,430 @@
+"""The blocking server: the hooks that a service overrides, and the loop that serves one request after another.
+
+Rules are in ``server.jobs``, what concerns the process in ``server.internal``; here is what waits and what calls users'
+code.
+"""
+
+from __future__ import annotations
+
+import operator
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from types import FrameType
+from typing import Any, TypeVar, cast
+
+from pysoa.client.client import Client
+from pysoa.common.constants import ERROR_CODE_RESPONSE_NOT_SERIALIZABLE, ERROR_CODE_RESPONSE_TOO_LARGE
+from pysoa.common.instruments import NO_METRICS, TimerResolution
+from pysoa.common.logging import PySOALogContextFilter
+from pysoa.common.serializer.errors import InvalidField
+from pysoa.common.serializer.values import plain
+from pysoa.common.transport.base import ServerTransport
+from pysoa.common.transport.errors import (
+    MessageReceiveTimeout,
+    MessageTooLarge,
+    PySOATransportError,
+)
+from pysoa.common.types import ActionResponse, Body, Context, JobResponse, job_response_message
+from pysoa.server import jobs
+from pysoa.server.action.base import prepare_schemas
+from pysoa.server.action.introspection import IntrospectionAction
+from pysoa.server.action.status import make_default_status_action_class
+from pysoa.server.errors import ActionError, JobError
+from pysoa.server.internal.event_loop import AsyncEventLoopThread
+from pysoa.server.internal.harakiri import HarakiriInterrupt
+from pysoa.server.internal.process import ServerProcess
+from pysoa.server.internal.reports import ServerReports
+from pysoa.server.internal.signals import ignore_shutdown_signals
+from pysoa.server.internal.types import RequestSwitchSet
+from pysoa.server.middleware import ServerMiddleware, ServerMiddlewareActionTask, ServerMiddlewareJobTask
+from pysoa.server.settings import ServerSettings
+from pysoa.server.types import ActionType, EnrichedActionRequest, EnrichedJobRequest, IntrospectionActionType
+
+__all__ = ("HarakiriInterrupt", "Server", "ServerMiddlewareActionTask", "ServerMiddlewareJobTask")
+
+Task = TypeVar("Task", bound=Callable[..., Any])
+
+_ERRORS = operator.attrgetter("errors")
+
+_push_log_context = PySOALogContextFilter.push_logging_request_context
+_pop_log_context = PySOALogContextFilter.clear_logging_request_context
+_push_log_action = PySOALogContextFilter.set_logging_action_name
+_pop_log_action = PySOALogContextFilter.clear_logging_action_name
+
+
+class Server(ServerReports):
+    """A service. Subclasses set ``service_name`` and ``action_class_map``, and override hooks as they need.
+
+    Overridden hooks call ``super()``. An instance is used by one thread.
+
+    Attributes:
+        service_name: the name by which the service is called; required.
+        action_class_map: what makes the action of each name, given the settings.
+        settings_class: what checks the settings; a service with keys of its own extends ``ServerSettings``.
+        request_class: what action requests are made of; a subclass may add fields with defaults.
+        client_class: what ``make_client`` makes.
+        use_django: whether the settings are Django's.
+        introspection_action: stands in for the built-in ``introspect``; given the server, it makes an action.
+        settings: the settings of this instance.
+        transport: where requests come from and responses go to.
+        shutting_down: whether the loop is to end. Set it to end the loop after the request that is being served.
+        exit_code: what the process is to exit with after ``run``: not 0 after a fatal error.
+    """
+
+    service_name: str | None = None
+    action_class_map: Mapping[str, ActionType] = {}
+    settings_class: type[ServerSettings] = ServerSettings
+    request_class: type[EnrichedActionRequest] = EnrichedActionRequest
+    client_class: type[Client] = Client
+    use_django: bool = False
+    introspection_action: IntrospectionActionType | None = None
+
+    def __init__(self, settings: ServerSettings, forked_process_id: int | None = None) -> None:
+        if not self.service_name:
+            raise AttributeError("Server subclass must set service_name")
+        if isinstance(self.action_class_map, Mapping):
+            prepare_schemas(self.action_class_map.values())
+
+        self.settings = settings
+        self._forked_process_id = forked_process_id
+        self._prepare_reports(settings, forked_process_id)
+        transport = settings["transport"]
+        self.transport: ServerTransport = transport["object"](
+            self.service_name, self.metrics, forked_process_id or 1, **transport.get("kwargs", {})
+        )
+        self._async_event_loop_thread = AsyncEventLoopThread(_instances(settings["coroutine_middleware"]))
+        self._run_coroutine = self._async_event_loop_thread.run_coroutine
+        self._middleware: list[ServerMiddleware] = _instances(settings["middleware"])
+        self._process_job: ServerMiddlewareJobTask = self.make_middleware_stack(
+            [middleware.job for middleware in self._middleware], self.execute_job
+        )
+
+        self.shutting_down = False
+        self.exit_code = 0
+        self._skip_django_database_cleanup = False
+        self._default_status_action: ActionType | None = None
+        self._shared_client: Client | None = None
+        self._makes_own_clients = type(self).make_client is not Server.make_client
+        self._process = ServerProcess(self)
+
+    # What services override
+
+    @classmethod
+    def initialize(cls, settings: ServerSettings) -> type[Server]:  # noqa: ARG003 - for overrides
+        """Hook: called once before there is an instance; gives back the class to make it of."""
+        return cls
+
+    @classmethod
+    def pre_fork(cls) -> None:
+        """Hook: called once in the parent, just before workers are forked; not again when one is replaced."""
+
+    def setup(self) -> None:
+        """Hook: called at the start of ``run``, before the first request."""
+
+    def teardown(self) -> None:
+        """Hook: called at the end of ``run``, after the last request."""
+
+    def perform_pre_request_actions(self) -> None:
+        """Hook: called before each request is processed."""
+        if self.metrics is not NO_METRICS:
+            self.metrics.publish_all()
+
+    def perform_post_request_actions(self) -> None:
+        """Hook: called after each request, when its response has been sent or could not be."""
+        if self._process.heartbeat is not None:
+            self._process.heartbeat.beat()
+
+    def perform_idle_actions(self) -> None:
+        """Hook: called when no request has come for a while."""
+        if self._process.heartbeat is not None:
+            self._process.heartbeat.beat()
+
+    def make_client(self, context: Context, extra_context: Context | None = None, **kwargs: Any) -> Client:
+        """Hook: make the client of a job, ``request.client``; called with the context only.
+
+        All clients made here share their connections. A subclass that overrides this is called for each job, this
+        method only for those that use their client.
+
+        Args:
+            context: of the job; copied.
+            extra_context: added to it.
+            kwargs: for the constructor of ``client_class``; such a client shares nothing.
+        """
+        context = {**context, **(extra_context or {}), "calling_service": self.service_name}
+        routing = self.settings["client_routing"]
+        if kwargs or not hasattr(self.client_class, "with_context"):
+            return self.client_class(routing, context=context, **kwargs)
+        if self._shared_client is None:
+            self._shared_client = self.client_class(routing, context={})
+        return self._shared_client.with_context(context)
+
+    @staticmethod
+    def make_middleware_stack(middleware: Iterable[Callable[[Task], Task]], base: Task) -> Task:
+        """Wrap a task in middleware; the first is the outermost."""
+        for wrap in reversed(list(middleware)):
+            base = wrap(base)
+        return base
+
+    # One request
+
+    def handle_next_request(self) -> None:
+        """Wait for a request, process it, and send the response.
+
+        What goes wrong once there is a request is answered, logged, or both; only what goes wrong while waiting is
+        raised.
+
+        Raises:
+            PySOATransportError, SerializationError: no request could be received.
+        """
+        metrics, process = self.metrics, self._process
+        if metrics is not NO_METRICS and self._idle_timer is None:
+            self._idle_timer = metrics.timer("server.idle_time", resolution=TimerResolution.MICROSECONDS)
+            self._idle_timer.start()
+        process.is_receiving = True
+        try:
+            request_id, meta, job_request = self.transport.receive_request_message()
+        except MessageReceiveTimeout:
+            process.is_receiving = False
+            self._be_idle()
+            return
+        process.is_receiving = False
+        if request_id is None or meta is None or job_request is None:
+            self.logger.warning("Thought to be impossible, but the transport returned None")
+            self._be_idle()
+            return
+        process.has_received = True
+        if metrics is not NO_METRICS:
+            self._record_state(is_running=True, is_busy=True)
+
+        _push_log_context({**jobs.request_context(job_request), "request_id": request_id})
+        try:
+            self._serve(request_id, meta, job_request)
+        except Exception as error:  # boundary: no input ends the loop
+            self._faults.note("Serving a request failed", error, with_traceback=True)
+        finally:
+            _pop_log_context()
+            try:
+                self.perform_post_request_actions()
+            except Exception as error:  # boundary: a hook must not end the loop
+                self._faults.note("perform_post_request_actions failed", error, with_traceback=True)
+            if process.watch is not None:
+                process.watch.end()
+            if metrics is not NO_METRICS:
+                metrics.gauge("server.worker.busy").set(0)
+
+    def _serve(self, request_id: int, meta: dict[str, Any], job_request: Body) -> None:
+        """Everything between receiving and the hook afterwards."""
+        job_logger = self.job_logger
+        if job_logger.isEnabledFor(self.request_log_success_level):
+            job_logger.log(self.request_log_success_level, "Job request: %s", self._loggable(job_request))
+
+        watch = self._process.watch
+        try:
+            if watch is not None:
+                watch.begin()
+            self.perform_pre_request_actions()
+            job_response = self.process_job(job_request)
+        except HarakiriInterrupt:
+            job_response = self._job_timeout()
+        except Exception as error:  # boundary: hooks and overrides must not end the loop
+            job_response = self.handle_unhandled_exception(error, JobResponse)
+        if watch is not None:
+            watch.end()
+
+        version = jobs.client_version(meta)
+        try:
+            message = job_response_message(job_response, version)
+            failed = bool(job_response.errors) or any(map(_ERRORS, job_response.actions))
+        except Exception as error:  # boundary: middleware may return anything
+            self._record("server.error.response_conversion_failure")
+            variables = {"job_response": job_response}
+            job_response = self.handle_unhandled_exception(error, JobResponse, variables=variables)
+            message, failed = job_response_message(job_response, version), True
+
+        if not jobs.is_response_suppressed(job_request):
+            self._send(request_id, meta, job_request, message)
+
+        level = self.request_log_error_level if failed else self.request_log_success_level
+        if job_logger.isEnabledFor(level):
+            if level > self.request_log_success_level and not job_logger.isEnabledFor(self.request_log_success_level):
+                job_logger.log(level, "Job request: %s", self._loggable(job_request))
+            job_logger.log(level, "Job response: %s", self._loggable(message))
+        if watch is not None:
+            watch.begin()  # the hook afterwards has its own time
+
+    def _send(self, request_id: int, meta: dict[str, Any], job_request: Body, message: Body) -> None:
+        """Send a response or, where it cannot be sent, one that says so; drop it when that fails as well."""
+        transport = self.transport
+        try:
+            transport.send_response_message(request_id, meta, message if transport.encodes_values else plain(message))
+            return
+        except MessageTooLarge as error:
+            self._record("server.error.response_too_large")
+            response = self.handle_job_error_code(
+                ERROR_CODE_RESPONSE_TOO_LARGE,
+                jobs.RESPONSE_TOO_LARGE,
+                job_request,
+                message,
+                extra={"serialized_length_in_bytes": error.message_size_in_bytes},
+            )
+        except InvalidField:
+            self._record("server.error.response_not_serializable")
+            response = self.handle_job_error_code(
+                ERROR_CODE_RESPONSE_NOT_SERIALIZABLE, jobs.RESPONSE_NOT_SERIALIZABLE, job_request, message
+            )
+        except PySOATransportError as error:
+            self._faults.note("Dropped a response that cannot be sent", error)
+            return
+        except Exception as error:  # boundary: serializers and transports may be users' code
+            response = self.handle_unhandled_exception(error, JobResponse)
+        try:
+            transport.send_response_message(request_id, meta, job_response_message(response, jobs.client_version(meta)))
+        except Exception as error:  # boundary: there is nobody left to tell
+            self._faults.note("Dropped an error response that cannot be sent", error)
+
+    def process_job(self, job_request: Body) -> JobResponse:
+        """Check a job request, given as the plain dict that came, and run it through the middleware.
+
+        Whatever goes wrong is in the response.
+        """
+        try:
+            if errors := jobs.job_request_errors(job_request):
+                raise JobError(errors)
+            request = EnrichedJobRequest.with_client_on_demand(job_request, self, self._run_coroutine)
+            if self._makes_own_clients:
+                request.client = self.make_client(request.context)
+            response = self._process_job(request)
+            if response is None:
+                raise TypeError("job middleware returned None instead of a JobResponse")
+            context = job_request["context"]
+            if "correlation_id" in context:
+                response.context["correlation_id"] = context["correlation_id"]
+            return response
+        except HarakiriInterrupt:
+            return self._job_timeout()
+        except JobError as error:
+            self._record("server.error.job_error")
+            return JobResponse(error.errors)
+        except Exception as error:  # boundary: middleware and the making of actions are users' code
+            return self.handle_unhandled_exception(error, JobResponse)
+
+    def execute_job(self, job_request: EnrichedJobRequest) -> JobResponse:
+        """Run the actions of a job, within its middleware.
+
+        Raises:
+            JobError: an action failed the whole job.
+        """
+        context, control, run_coroutine = job_request.context, job_request.control, job_request.run_coroutine
+        switches = RequestSwitchSet(context.get("switches"))
+        request_class = self.request_class
+        run = jobs.JobRun(job_request.actions, control)
+        while (waiting := run.next_action()) is not None:
+            name = waiting.action
+            request: Any
+            if request_class is EnrichedActionRequest:
+                request = request_class(name, waiting.body, switches, context, control, None, run_coroutine)
+            else:  # by name, for a subclass may have put its fields in another order
+                request = request_class(
+                    action=name,
+                    body=waiting.body,
+                    switches=switches,
+                    context=context,
+                    control=control,
+                    run_coroutine=run_coroutine,
+                )
+            request.share_client_of(job_request)
+            request._server = self
+            process = self._action(name)
+            if process is None:
+                run.record(ActionResponse(name, [jobs.unknown_action_error(name)]))
+                continue
+            for middleware in reversed(self._middleware):
+                process = middleware.action(process)
+
+            is_last = False
+            _push_log_action(name)
+            try:
+                response = process(request)
+            except ActionError as error:
+                response = ActionResponse(name, error.errors)
+            except JobError:
+                raise
+            except HarakiriInterrupt:
+                self._record("server.error.harakiri", harakiri_level="action")
+                response, is_last = ActionResponse(name, [jobs.action_timeout_error(name)]), True
+            except Exception as error:  # boundary: the runner of actions
+                response = self.handle_unhandled_exception(error, ActionResponse, action=name)
+            finally:
+                _pop_log_action()
+            run.record(response, is_last=is_last)
+        return run.response()
+
+    def _action(self, name: str) -> ServerMiddlewareActionTask | None:
+        """Make the action of a name; None when there is none."""
+        if name in self.action_class_map:
+            return self.action_class_map[name](self.settings)
+        if name == "introspect":
+            # From the class: a function would become a method of the instance.
+            return (type(self).introspection_action or IntrospectionAction)(self)
+        if name == "status":
+            if self._default_status_action is None:
+                self._default_status_action = make_default_status_action_class(type(self))
+            return self._default_status_action(self.settings)
+        return None
+
+    def _be_idle(self) -> None:
+        try:
+            self.perform_idle_actions()
+        except Exception as error:  # boundary: a hook must not end the loop
+            self._faults.note("perform_idle_actions failed", error, with_traceback=True)
+        if self.metrics is not NO_METRICS:
+            self._record_state(is_running=True, is_busy=False)
+
+    # The process
+
+    def run(self) -> None:
+        """Serve requests until told to shut down; ``exit_code`` then says how it ended."""
+        self._process.run()
+
+    def handle_shutdown_signal(self, signum: int, frame: FrameType | None) -> None:
+        """The handler for SIGINT and SIGTERM: serve what was taken, then end.
+
+        Raises:
+            SystemExit: another signal came over a second after the one before it.
+        """
+        self._process.shutdown_asked()
+
+    def harakiri(self, signum: int, frame: FrameType | None) -> None:
+        """The handler for a job that runs for too long: interrupt it at first, end the process the second time.
+
+        Raises:
+            HarakiriInterrupt: the first time.
+        """
+        self._process.strike(frame)
+
+    @classmethod
+    def main(cls, forked_process_id: int | None = None) -> None:
+        """Read the command line and the settings, set up logging, make a server and run it.
+
+        Args:
+            forked_process_id: the number of this worker, from 1, if there are several.
+
+        Raises:
+            SystemExit: a fatal error has ended the server.
+        """
+        from pysoa.server.internal.command_line import make_server
+
+        server = make_server(cls, forked_process_id)
+        server.run()
+        ignore_shutdown_signals()
+        if server.exit_code:
+            sys.exit(server.exit_code)
+
+    @property
+    def middleware(self) -> list[ServerMiddleware]:
+        """The name that ``_middleware`` had in 0.42."""
+        return self._middleware
+
+
+def _instances(configurations: Iterable[Mapping[str, Any]]) -> list[Any]:
+    return [cast(Any, each["object"])(**each.get("kwargs", {})) for each in configurations]

@@ -1,0 +1,216 @@
+"""What jobs and actions get as their request, and what an action has to be."""
+
+from __future__ import annotations
+
+import abc
+import copy
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import attr
+
+from pysoa.common.constants import ERROR_CODE_SERVER_ERROR
+from pysoa.common.errors import Error
+from pysoa.common.switches import Switch
+from pysoa.common.types import ActionRequest, ActionResponse, Body, Context, Control, JobRequest
+from pysoa.server.errors import ActionError
+from pysoa.server.internal.types import RequestSwitchSet
+from pysoa.server.jobs import unknown_action_error
+
+if TYPE_CHECKING:
+    import concurrent.futures
+
+    from pysoa.client.client import Client
+    from pysoa.server.settings import ServerSettings
+
+__all__ = (
+    "ActionInterface",
+    "ActionServer",
+    "ActionType",
+    "EnrichedActionRequest",
+    "EnrichedJobRequest",
+    "IntrospectionActionType",
+    "RunCoroutine",
+)
+
+
+class ActionServer(Protocol):
+    """What a request needs of the server that runs it."""
+
+    @property
+    def settings(self) -> ServerSettings: ...
+
+    @property
+    def action_class_map(self) -> Mapping[str, ActionType]: ...
+
+    def make_client(self, context: Context) -> Client: ...
+
+
+RunCoroutine: TypeAlias = "Callable[[Coroutine[Any, Any, Any]], concurrent.futures.Future[Any]]"
+
+
+class _ClientOnDemand:
+    """The class attribute ``client`` of requests that have none in their ``__dict__`` yet: makes it at first use.
+
+    Making a client costs more than many an action, and few actions use theirs.
+    """
+
+    def __get__(self, request: Any, owner: type | None = None) -> Any:
+        client = None if request is None else request._make_client()
+        if request is not None:
+            request.client = client
+        return client
+
+
+@attr.s(auto_attribs=True)
+class EnrichedJobRequest(JobRequest):
+    """A job request as job middleware and ``Server.execute_job`` see it.
+
+    Attributes:
+        client: calls other services with the context of this job.
+        run_coroutine: runs a coroutine on the server's event loop, beside the job, and gives back its future.
+    """
+
+    client: Client | None = None
+    run_coroutine: RunCoroutine | None = None
+
+    _server = None  # the server and the context that the client is made with; not fields
+    _client_context = None
+
+    @classmethod
+    def with_client_on_demand(cls, job_request: Body, server: ActionServer, run_coroutine: RunCoroutine) -> Any:
+        """The request of a job whose client is made when it is first asked for."""
+        request: Any = cls(job_request["control"], job_request["context"], job_request["actions"], None, run_coroutine)
+        del request.client
+        request._server = server
+        request._client_context = request.context.copy()  # what middleware adds for actions is not for the wire
+        return request
+
+    def _make_client(self) -> Client | None:
+        server: ActionServer | None = self._server
+        return None if server is None else server.make_client(self._client_context or {})
+
+
+def _to_switches(switches: Iterable[Switch] | None) -> RequestSwitchSet:
+    return switches if isinstance(switches, RequestSwitchSet) else RequestSwitchSet(switches)
+
+
+@attr.s(auto_attribs=True)
+class EnrichedActionRequest(ActionRequest):
+    """An action request as action middleware and actions see it.
+
+    All actions of a job share their context, control, switches and client.
+
+    Attributes:
+        switches: the switches that are active.
+        context: headers for people's code.
+        control: headers for PySOA.
+        client: calls other services with the context of this job.
+        run_coroutine: runs a coroutine on the server's event loop, beside the job, and gives back its future.
+    """
+
+    switches: RequestSwitchSet = attr.ib(factory=RequestSwitchSet, converter=_to_switches)
+    context: Context = attr.Factory(dict)
+    control: Control = attr.Factory(dict)
+    client: Client | None = None
+    run_coroutine: RunCoroutine | None = None
+
+    _server = None  # set by the server; not fields
+    _job_request = None
+
+    @property
+    def data(self) -> Any:
+        """The body as the typed value of the action's request schema; the body itself where that is not typed."""
+        return self.__dict__.get("data", self.body)
+
+    @data.setter
+    def data(self, data: Any) -> None:
+        self.__dict__["data"] = data
+
+    def share_client_of(self, job_request: EnrichedJobRequest) -> None:
+        """Have the same client as the job, made when it is first asked for in either."""
+        del self.client
+        self._job_request = job_request  # type: ignore[assignment]
+
+    def _make_client(self) -> Client | None:
+        job_request: EnrichedJobRequest | None = self._job_request
+        return None if job_request is None else job_request.client
+
+    def call_local_action(
+        self,
+        action: str,
+        body: Body,
+        raise_action_errors: bool = True,
+        is_caller_error: bool = False,
+        context: Context | None = None,
+    ) -> ActionResponse:
+        """Run another action of this server, in this process and without middleware.
+
+        Args:
+            action: its name in the ``action_class_map``.
+            body: its request body.
+            raise_action_errors: whether errors are raised rather than given back in the response.
+            is_caller_error: whether errors that the action returns, rather than raises, are our caller's fault.
+            context: added to the context of this request.
+
+        Raises:
+            ActionError: the action failed, or there is none of that name.
+        """
+        server: ActionServer | None = self._server
+        if server is None:
+            problem = "No `_server` attribute set on action request object (and can't make request without it)"
+            return _failed(action, Error(ERROR_CODE_SERVER_ERROR, problem), raise_action_errors)
+        if action not in server.action_class_map:
+            return _failed(action, unknown_action_error(action, is_caller_error=False), raise_action_errors)
+
+        request = copy.copy(self)  # whatever fields a subclass has, and the client only if there is one already
+        request.__dict__.pop("data", None)
+        request.action = action
+        request.body = body
+        request.context = {**self.context, **(context or {})}
+        request._server = self._server
+
+        try:
+            response = server.action_class_map[action](server.settings)(request)
+        except ActionError as error:
+            if raise_action_errors:
+                raise
+            return ActionResponse(action, error.errors)
+        if response.errors and raise_action_errors:
+            raise ActionError(response.errors, set_is_caller_error_to=is_caller_error)
+        return response
+
+
+def _failed(action: str, error: Error, raise_it: bool) -> ActionResponse:
+    if raise_it:
+        raise ActionError([error], set_is_caller_error_to=None)
+    return ActionResponse(action, [error])
+
+
+# After attrs has made the classes: it takes class attributes for defaults.
+EnrichedJobRequest.client = _ClientOnDemand()  # type: ignore[assignment]
+EnrichedActionRequest.client = _ClientOnDemand()  # type: ignore[assignment]
+
+
+class ActionInterface(abc.ABC):
+    """What a class must offer to be an action."""
+
+    @abc.abstractmethod
+    def __init__(self, settings: ServerSettings | None = None) -> None:
+        """Make an action for one request; it gets the settings of the server."""
+
+    @abc.abstractmethod
+    def __call__(self, action_request: EnrichedActionRequest) -> ActionResponse:
+        """Answer the request.
+
+        Raises:
+            ActionError: the action fails, with these errors.
+            JobError: the whole job fails, with these errors.
+        """
+
+
+ActionType: TypeAlias = "Callable[[ServerSettings], Callable[[EnrichedActionRequest], ActionResponse]]"
+"""Takes the server's settings and gives back what answers a request: an action class, or a function of that kind."""
+
+IntrospectionActionType: TypeAlias = "Callable[[Any], Callable[[EnrichedActionRequest], ActionResponse]]"
+"""As ``ActionType``, but takes the server itself."""

@@ -1,0 +1,28 @@
+"""Fixtures for all tests. With several processes (pytest-xdist) each has brokers of its own."""
+
+from __future__ import annotations
+
+from tests.support.brokers import (
+    _session_broker,
+    broker,
+    fault_proxy,
+    fresh_broker,
+    sentinel,
+    start_brokers,
+    tls_broker,
+)
+from tests.support.leaks import nothing_is_left_behind
+from tests.support.processes import start_module, start_process
+
+__all__ = (
+    "_session_broker",
+    "broker",
+    "fault_proxy",
+    "fresh_broker",
+    "nothing_is_left_behind",
+    "sentinel",
+    "start_brokers",
+    "start_module",
+    "start_process",
+    "tls_broker",
+)

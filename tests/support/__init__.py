@@ -1,0 +1,1 @@
+"""Fakes, builders and real parts (brokers, proxies, processes) shared by the tests."""

@@ -1,0 +1,124 @@
+"""The command line of services."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from pysoa.server import standalone
+from pysoa.server.standalone import simple_main
+
+
+def run_main(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> mock.Mock:
+    monkeypatch.setattr(sys, "argv", ["/path/to/standalone.py", *arguments])
+    server_getter = mock.Mock()
+    simple_main(server_getter)
+    server_getter.assert_called_once_with()
+    return server_getter.return_value  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("arguments", [(), ("-f", "0"), ("--fork", "1"), ("-s", "some.settings", "--unknown", "x")])
+def test_one_process_runs_the_server_right_here(monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]) -> None:
+    server_class = run_main(monkeypatch, *arguments)
+
+    server_class.main.assert_called_once_with()
+    server_class.pre_fork.assert_not_called()
+
+
+@pytest.mark.parametrize("flag", ["-f", "--fork", "--fork-processes"])
+def test_several_processes_are_forked(monkeypatch: pytest.MonkeyPatch, flag: str) -> None:
+    with mock.patch("multiprocessing.Process") as process:
+        server_class = run_main(monkeypatch, flag, "2", "--no-respawn", "-s", "some.settings")
+
+    assert process.call_args_list == [
+        mock.call(target=server_class.main, name=f"pysoa-worker-{number}", args=(number,)) for number in (1, 2)
+    ]
+    server_class.main.assert_not_called()
+
+
+@pytest.mark.parametrize("arguments", [["--use-file-watcher"], ["--use-file-watcher", "example"]])
+def test_a_file_watcher_is_refused_in_so_many_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run_main(monkeypatch, *arguments)
+
+    assert caught.value.code == 2
+    assert "this release cannot watch files" in capsys.readouterr().err
+
+
+def test_the_help_tells_of_the_arguments_of_the_server_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run_main(monkeypatch, "-h")
+
+    assert caught.value.code == 0
+    assert "--settings MODULE" in capsys.readouterr().out
+
+
+class TestDoubleImportTrap:
+    @pytest.fixture
+    def package(self, tmp_path: Path) -> Path:
+        package = tmp_path / "trapped_service"
+        package.mkdir()
+        (package / "__init__.py").touch()
+        (package / "standalone.py").write_text("import pysoa.server.standalone\nprint('imported')\n")
+        return package
+
+    @staticmethod
+    def run(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, timeout=30, check=False
+        )
+
+    def test_a_file_of_a_package_that_is_run_by_its_path_ends_with_99(self, package: Path) -> None:
+        ended = self.run(package / "standalone.py", "-f", "2", cwd=package.parent)
+
+        assert ended.returncode == 99
+        assert ended.stdout.startswith("ERROR: You have triggered a double-import trap (see http://python-notes.")
+        assert ended.stdout.rstrip().endswith(f"Debug information: {package} / ['{package}/standalone.py', '-f', '2']")
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            pytest.param(("-m", "trapped_service.standalone"), id="module"),
+            pytest.param(("-Bmtrapped_service.standalone",), id="module and a flag in one"),
+            pytest.param(("-c", "import trapped_service.standalone"), id="command"),
+            pytest.param(("-P", "bin/start"), id="safe path"),
+            pytest.param(("bin/start",), id="console script"),
+            pytest.param(("Scripts/start",), id="console script on Windows"),
+        ],
+    )
+    def test_ordinary_ways_to_start_are_no_trap(self, package: Path, arguments: tuple[str, ...]) -> None:
+        for directory in ("bin", "Scripts"):
+            (package.parent / directory).mkdir()
+            (package.parent / directory / "start").write_text("import pysoa.server.standalone\nprint('imported')\n")
+
+        ended = self.run(*arguments, cwd=package.parent)
+
+        assert (ended.returncode, ended.stdout) == (0, "imported\n")
+
+    def test_a_test_runner_that_is_started_by_its_path_is_no_trap(self, tmp_path: Path) -> None:
+        (tmp_path / "runner.py").write_text("import pytest, pysoa.server.standalone\nprint('imported')\n")
+
+        ended = self.run(tmp_path / "runner.py", cwd=tmp_path)
+
+        assert ended.stdout == "imported\n"
+
+    def test_the_arguments_of_the_interpreter_are_looked_up_where_tests_replace_them(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+        monkeypatch.delitem(sys.modules, "pytest")
+
+        with mock.patch("pysoa.utils.get_python_interpreter_arguments", return_value=["python"]):
+            by_path = standalone.is_double_import()
+        with mock.patch("pysoa.utils.get_python_interpreter_arguments", return_value=["python", "-m", "x"]):
+            by_module = standalone.is_double_import()
+
+        assert (by_path, by_module) == (True, False)
