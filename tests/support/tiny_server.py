@@ -2,7 +2,7 @@
 
 Run it with ``python -m tests.support.tiny_server -f 2``. ``TINY_MODE`` is one of
 
-* ``serve`` (the default): runs until SIGTERM, then takes ``TINY_DRAIN`` seconds to finish; a second one ends it at once;
+* ``serve`` (the default): runs until SIGTERM, then takes ``TINY_DRAIN`` seconds to finish; a second ends it;
 * ``crash``: ends at once, with exit code 1;
 * ``stuck``: does not end on signals;
 * ``starting``: has installed no handlers yet.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from fnmatch import fnmatch
@@ -45,6 +46,9 @@ PURE = (
     "pysoa.server.internal.types",
 )
 
+# Not pure, but pure modules may use it: the decorator that says what a class is configured by.
+USED_BY_PURE = {"pysoa.common.plugins"}
+
 # What waits, or looks at the world.
 IMPURE = {
     "asyncio",
@@ -68,6 +72,7 @@ IMPURE = {
 
 # A process that only calls services pays for nothing else.
 CLIENT_MAY_LOAD = {"attr", "attrs", "hiredis", "msgpack", "msgspec", "ormsgpack", "pysoa"}
+CLIENT_MAY_LOAD |= {"typing_extensions", "cython_runtime", "_cython"}  # which the codecs load
 CLIENT_MUST_NOT_LOAD = {
     "asyncio",
     "click",
@@ -82,7 +87,9 @@ CLIENT_MUST_NOT_LOAD = {
 MOST_MILLISECONDS_OF_IMPORT = 80
 
 LONGEST_FILE = 500
-LONGER_FOR_A_REASON: dict[str, str] = {}
+LONGER_FOR_A_REASON = {
+    "src/pysoa/client/client.py": "one door: every call of the first PySOA's client with all its parameters",
+}
 
 
 def floor_of(module: str) -> tuple[str, int]:
@@ -136,7 +143,8 @@ def test_pure_modules_import_no_module_of_ours_that_is_not_pure() -> None:
     wrong = [
         f"{found.place()}: {found.importer} imports {found.imported}"
         for found in all_imports()
-        if is_pure(found.importer) and found.imported.startswith("pysoa.") and not is_pure(found.imported)
+        if is_pure(found.importer) and found.imported.startswith("pysoa.")
+        if not is_pure(found.imported) and found.imported not in USED_BY_PURE
     ]
 
     assert not wrong, "\n".join(wrong)
@@ -155,7 +163,8 @@ def test_the_client_loads_nothing_but_attrs_the_codecs_and_hiredis() -> None:
 
     assert "pysoa" in loaded
     assert not loaded & CLIENT_MUST_NOT_LOAD
-    assert {name for name in loaded if name not in sys.stdlib_module_names and "mypyc" not in name} <= CLIENT_MAY_LOAD
+    foreign = {re.sub(r"_\d+_\d+_\d+$", "", name) for name in loaded if name not in sys.stdlib_module_names}
+    assert foreign <= CLIENT_MAY_LOAD
 
 
 @pytest.mark.parametrize("module", ["pysoa", "pysoa.client", "pysoa.server"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import textwrap
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -43,36 +44,39 @@ def test_public_names_of_a_module_have_docstrings(name: str) -> None:
 
 
 def names_without_docstring(module: ModuleType) -> Iterator[str]:
+    """Classes without a docstring of their own, and functions and methods without one that need one.
+
+    A function of one statement may speak for itself, and a method may have its docstring from a base class.
+    """
+    public = getattr(module, "__all__", None)
     for name, value in vars(module).items():
-        if name.startswith("_") or getattr(value, "__module__", None) != module.__name__:
+        if name.startswith("_") or (public is not None and name not in public):
+            continue
+        if getattr(value, "__module__", None) != module.__name__:
             continue
         if inspect.isclass(value):
-            if not value.__doc__:  # not an inherited one: a class has a purpose of its own
+            if not value.__doc__:
                 yield name
             yield from (f"{name}.{method}" for method in methods_without_docstring(value))
-        elif inspect.isfunction(value) and not value.__doc__:
+        elif inspect.isfunction(value) and not value.__doc__ and has_several_statements(value):
             yield name
 
 
 def methods_without_docstring(cls: type[Any]) -> Iterator[str]:
-    """Methods without a docstring of their own or of a base class, if they have more than one statement.
-
-    A method of one statement may speak for itself.
-    """
     for name, value in vars(cls).items():
         if name.startswith("_") or inspect.isclass(value):
             continue
         function = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
-        if inspect.isfunction(function) and not inspect.getdoc(getattr(cls, name)) and statements_in(function) > 1:
+        if not inspect.isfunction(function) or inspect.getdoc(getattr(cls, name)):
+            continue
+        if has_several_statements(function):
             yield name
 
 
-def statements_in(function: Any) -> int:
+def has_several_statements(function: Any) -> bool:
     try:
-        source = inspect.getsource(function)
+        source = textwrap.dedent(inspect.getsource(function))
     except OSError:
-        return 0  # written by attrs
-    definition = ast.parse(inspect.cleandoc(f"if True:\n{source}") if source[0] == " " else source).body[0]
-    if isinstance(definition, ast.If):
-        definition = definition.body[0]
-    return len(definition.body) if isinstance(definition, ast.FunctionDef | ast.AsyncFunctionDef) else 0
+        return False  # written by attrs
+    definition = ast.parse(source).body[0]
+    return isinstance(definition, ast.FunctionDef | ast.AsyncFunctionDef) and len(definition.body) > 1

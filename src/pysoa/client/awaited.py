@@ -12,11 +12,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from threading import get_ident
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from pysoa.client.forks import generation, start_anew_in_children
 from pysoa.common.clock import monotonic
-from pysoa.common.serializer.errors import InvalidMessage
 from pysoa.common.transport.errors import (
     DeadlinePassed,
     InvalidMessageError,
@@ -33,7 +32,6 @@ Read: TypeAlias = Callable[[float | None], tuple[int | None, JobResponse | None]
 OWN_CHANNEL: Final[Any] = object()
 _CLAIMED: Final[Any] = object()
 _MAX_UNCLAIMED: Final = 10_000
-_MAX_JUNK_WITHOUT_DEADLINE: Final = 10_000
 _MAX_PARKED_OF_STAND_IN: Final = 10_000
 
 
@@ -140,9 +138,15 @@ class AwaitedResponses:
 
     def release(self, call: AwaitedCall) -> None:
         """Let those who ask for all responses of the channel have what a call waits for."""
-        for request_id in call.missing:
+        for request_id in list(call.missing):
             if request_id in self._known:
                 self._known[request_id] = call.channel
+
+    def claim_again(self, call: AwaitedCall) -> None:
+        """Undo ``release``."""
+        for request_id in list(call.missing):
+            if request_id in self._known:
+                self._known[request_id] = _CLAIMED
 
     def forget(self, request_ids: Iterable[int]) -> None:
         """Nobody waits for these any more; their responses will be dropped."""
@@ -252,6 +256,10 @@ class AwaitedResponses:
                         raise
                 self.reading.request_id = None
                 if request_id is None:
+                    if channel is not None:
+                        # The transport has given up what this thread had sent; on a channel that threads share, another
+                        # may be about to send.
+                        self.forget([key for key, where in self._known.copy().items() if where is channel])
                     return None
                 if self._known.get(request_id) is _CLAIMED:
                     self._park(request_id, response)
@@ -265,7 +273,7 @@ class AwaitedResponses:
                 self._resign(channel)
 
     def _take_parked(self, call: AwaitedCall) -> None:
-        for request_id in [request_id for request_id in call.missing if request_id in self._parked]:
+        for request_id in [request_id for request_id in list(call.missing) if request_id in self._parked]:
             call.responses[request_id] = self._parked.pop(request_id)
             self._known.pop(request_id, None)
             call.missing.discard(request_id)
@@ -290,27 +298,23 @@ class AwaitedResponses:
         missing = call.missing
         reading = self.reading
         left = None
-        junk: list[Exception] = []
-        junk_count = 0
         while missing:
             if deadline is not None:
                 left = deadline - monotonic()
                 if left <= 0:
-                    raise DeadlinePassed(self._service_name, -left) from (junk[0] if junk else None)
+                    raise DeadlinePassed(self._service_name, -left)
             try:
                 request_id, response = read(left)
-            except Exception as error:
+            except InvalidMessageError as error:
                 request_id = reading.request_id
-                if request_id is None:
-                    if not self._is_junk(error) or (deadline is None and junk_count >= _MAX_JUNK_WITHOUT_DEADLINE):
-                        _reraise(error, junk)
-                    junk[:] = [error]
-                    junk_count += 1
-                elif request_id in missing:
-                    if not isinstance(error, InvalidMessageError):
+                if request_id not in missing:
+                    if not self._is_for_somebody_else(error):
                         raise
+                else:
                     self._take(call, request_id, error)
-                elif not self._is_for_somebody_else(error):
+                continue
+            except Exception as error:
+                if reading.request_id in missing or not self._is_for_somebody_else(error):
                     raise
                 continue
             if request_id in missing:
@@ -328,9 +332,6 @@ class AwaitedResponses:
         self._known.pop(request_id, None)
         call.missing.discard(request_id)
         self.reading.request_id = None
-
-    def _is_junk(self, error: Exception) -> bool:
-        return isinstance(error, InvalidMessageError | InvalidMessage) and not self._is_stand_in
 
     def _is_for_somebody_else(self, error: Exception) -> bool:
         """Whether an exception came of the response to a request that another waits for; then it is parked for them."""
@@ -355,13 +356,6 @@ class AwaitedResponses:
             self._leaders.pop(channel, None)
             if self._followers:
                 self._changed.notify_all()
-
-
-def _reraise(error: Exception, junk: list[Exception]) -> NoReturn:
-    """Raise it, with the last junk that was skipped as its cause: that may have been what was waited for."""
-    if junk and error.__cause__ is None and error is not junk[0]:
-        raise error from junk[0]
-    raise error
 
 
 def gather_from_stand_in(

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from pysoa.client.errors import CallActionError, CallJobError
-from pysoa.common.errors import Error
 from pysoa.common.switches import Switch, get_switch
 from pysoa.common.transport.errors import InvalidMessageError
 from pysoa.common.types import ActionRequest, ActionResponse, Context, Control, JobRequest, JobResponse
@@ -148,8 +147,8 @@ def check_response(
 
 def action_result(
     response: JobResponse, service_name: str, raise_job_errors: bool, raise_action_errors: bool, errors: ErrorClasses
-) -> ActionResponse | list[Error]:
-    """The answer to a job of one action; the errors of the job where it has some and they are not to be raised.
+) -> ActionResponse:
+    """The answer to a job of one action; the list of the job's errors where it has some and they are not to be raised.
 
     Raises:
         CallJobError, CallActionError: as ``check_response``.
@@ -158,7 +157,7 @@ def action_result(
     if response.errors or not response.actions:
         check_response(response, raise_job_errors, raise_action_errors, errors)
         if response.errors:
-            return response.errors
+            return response.errors  # type: ignore[return-value] # only where the caller asks for that
         raise InvalidMessageError(f"Response without actions from service {service_name}", outcome="answered")
     action = response.actions[0]
     if action.errors and raise_action_errors:

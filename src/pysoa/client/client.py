@@ -166,8 +166,7 @@ class Client:
             timeout,
             request_headers(timeout, switches, correlation_id, False, context, control_extra),
         )
-        result = action_result(response, service_name, raise_job_errors, raise_action_errors, self)
-        return result  # type: ignore[return-value] # a list only where the caller asks for that
+        return action_result(response, service_name, raise_job_errors, raise_action_errors, self)
 
     def call_actions(
         self,
@@ -415,7 +414,7 @@ class Client:
                 self.handlers[service_name] = self.handler_class(service_name, self.settings[service_name])
             return self.handlers[service_name]
 
-    def handler_for_call(self, service_name: str) -> ServiceHandler | None:
+    def _handler_for_call(self, service_name: str) -> ServiceHandler | None:
         """The handler that a call of this service will go through; None where that is not certain.
 
         It is not where somebody stands in for receiving, or for sending before the service has been used.
@@ -428,24 +427,22 @@ class Client:
             handler = self.handlers.get(service_name)  # type: ignore[assignment] # None is seen below
         return handler if getattr(type(handler), "get_all_responses", None) is _handler_get_all_responses else None
 
-    def gather(self, service_name: str, call: AwaitedCall, deadline: float | None, from_any_thread: bool) -> None:
-        """Wait for the responses that a call misses; some may still be missing when no more come.
-
-        Args:
-            service_name: the service.
-            call: takes up the responses.
-            deadline: when to stop, in ``monotonic`` time; ``None`` takes the timeout of the transport.
-            from_any_thread: whether another thread may have sent the requests.
-        """
-        handler = self.handler_for_call(service_name)
+    def _gather(self, service_name: str, call: AwaitedCall, deadline: float | None, from_any_thread: bool) -> None:
+        """Wait for the responses that a call misses; some may still be missing when no more come."""
+        handler = self._handler_for_call(service_name)
         if handler is not None:
-            handler.claim(call.missing)
-            handler.gather(call, deadline, from_any_thread)
-        else:
-            handler = self.handlers.get(service_name)
-            if isinstance(handler, ServiceHandler):
-                handler.release(call)  # whoever stands in may ask for all responses, and has to get these
-            gather_from_stand_in(self.get_all_responses, service_name, call, deadline, self._stand_ins)
+            handler.claim_again(call)
+            (handler.gather_for_future if from_any_thread else handler.gather)(call, deadline)
+            return
+        handler = self.handlers.get(service_name)
+        if isinstance(handler, ServiceHandler):
+            handler.release(call)  # whoever stands in may ask for all responses, and has to get these
+        gather_from_stand_in(self.get_all_responses, service_name, call, deadline, self._stand_ins)
+
+    def _forget(self, service_name: str, request_ids: Iterable[int]) -> None:
+        handler = self.handlers.get(service_name)
+        if isinstance(handler, ServiceHandler):
+            handler.forget(tuple(request_ids))
 
     def _call(
         self,
@@ -454,13 +451,11 @@ class Client:
         timeout: float | None,
         headers: dict[str, Any],
     ) -> JobResponse:
-        deadline = monotonic() + timeout if timeout else None
-        handler = self.handler_for_call(service_name)
+        since = monotonic()
+        handler = self._handler_for_call(service_name)
         if handler is None:
             request_id = self.send_request(service_name, actions, **headers)
             call = AwaitedCall((request_id,), None)
-            self.gather(service_name, call, deadline, False)
-            dropped: tuple[int, ...] = ()
         else:
             handler.intent.value = (True, timeout or None)
             try:
@@ -468,33 +463,32 @@ class Client:
             finally:
                 handler.intent.value = None
             call = handler.call((request_id,))
-            handler.claim(call.missing)
-            try:
-                handler.gather(call, deadline)
-            finally:
-                if call.missing:
-                    handler.forget(tuple(call.missing))
-            dropped = handler.dropped_request_ids() if call.missing else ()
+        try:
+            if handler is None:
+                self._gather(service_name, call, since + timeout if timeout else None, False)
+            else:
+                handler.claim(call.missing)
+                seconds = timeout or handler.default_timeout
+                handler.gather(call, since + seconds if seconds else None)
+        finally:
+            if call.missing:
+                self._forget(service_name, call.missing)
         response = call.responses.get(request_id)
         if isinstance(response, JobResponse):
             return response
         if response is not None:
             raise response
-        raise NoResponse(f"Got unexpected response(s) with ID(s) {list(dropped)} for request with ID {request_id}")
+        dropped = list(handler.dropped_request_ids()) if handler is not None else []
+        raise NoResponse(f"Got unexpected response(s) with ID(s) {dropped} for request with ID {request_id}")
 
     def _call_jobs(
         self, jobs: Jobs, catch_transport_errors: bool, timeout: float | None, headers: dict[str, Any]
     ) -> _Responses:
-        deadline = monotonic() + timeout if timeout else None
+        since = monotonic()
         sent = SentJobs(
-            self,
-            jobs,
-            headers,
-            catch_transport_errors=catch_transport_errors,
-            wait=True,
-            timeout=timeout or None,
+            self, jobs, headers, catch_transport_errors=catch_transport_errors, wait=True, timeout=timeout or None
         )
-        return sent.receive(deadline)
+        return sent.receive(since, timeout)
 
     def _future(
         self,
@@ -507,8 +501,7 @@ class Client:
         sent = SentJobs(self, jobs, headers, catch_transport_errors=catch_transport_errors, wait=False, timeout=None)
 
         def get_response(timeout_of_result: float | None) -> _Result:
-            seconds = timeout_of_result or timeout
-            return result(sent.receive(monotonic() + seconds if seconds else None))
+            return result(sent.receive(monotonic(), timeout_of_result or timeout))
 
         return self.FutureResponse(get_response)
 

@@ -50,6 +50,7 @@ class ServiceHandler:
         service_name: the service.
         metrics: where it records, beside the transport.
         transport: moves the messages. Tests may put another in its place.
+        default_timeout: how many seconds the transport waits for a response, if it says so in its ``core``.
         intent: what the next request of the current thread is sent for.
     """
 
@@ -117,6 +118,8 @@ class ServiceHandler:
     def transport(self, transport: Any) -> None:
         self._transport = transport
         self._encodes_values = getattr(transport, "encodes_values", False) is True
+        default_timeout = getattr(getattr(transport, "core", None), "receive_timeout_in_seconds", None)
+        self.default_timeout = default_timeout if isinstance(default_timeout, int | float) else None
         # Only one that listens is told more: a double in a test may have nothing but the methods to send and receive.
         self._has_hooks = isinstance(transport, ClientTransport) and any(
             getattr(type(transport), hook) is not getattr(ClientTransport, hook)
@@ -168,6 +171,9 @@ class ServiceHandler:
             self._forget_abandoned()
         try:
             self._send(request_id, {"client_version": self._client_version}, job_request, message_expiry_in_seconds)
+        except BaseException:
+            self.forget((request_id,))
+            raise
         finally:
             if intent is not None:
                 self._intents.pop(request_id, None)
@@ -198,11 +204,7 @@ class ServiceHandler:
             forgotten = self._awaited.expect(request_id, self._channel())
             if forgotten and self._has_hooks:
                 transport.forget(forgotten)
-        try:
-            transport.send_request_message(request_id, meta, body, message_expiry_in_seconds)
-        except BaseException:
-            self._awaited.forget((request_id,))
-            raise
+        transport.send_request_message(request_id, meta, body, message_expiry_in_seconds)
 
     @contextlib.contextmanager
     def batch(self, wait: bool, timeout: float | None) -> Iterator[None]:
@@ -241,34 +243,36 @@ class ServiceHandler:
         """Let ``get_all_responses`` have what the call waits for."""
         self._awaited.release(call)
 
-    def gather(self, call: AwaitedCall, deadline: float | None, from_any_thread: bool = False) -> None:
-        """Wait until a call misses no response, or the transport has no more.
+    def claim_again(self, call: AwaitedCall) -> None:
+        """Undo ``release``."""
+        self._awaited.claim_again(call)
+
+    def gather(self, call: AwaitedCall, deadline: float | None) -> None:
+        """Wait until a call of this thread misses no response, or the transport has no more.
 
         Args:
             call: takes up the responses.
-            deadline: when to stop, in ``monotonic`` time; ``None`` takes the timeout of the transport.
-            from_any_thread: whether another thread than the current one may have sent the requests.
+            deadline: when to stop, in ``monotonic`` time; with ``None`` each read takes the timeout of the transport.
 
         Raises:
             PySOATransportError: receiving failed, or the deadline has passed. What has come is in the call.
         """
-        if deadline is None and (from_any_thread or len(call.missing) > 1):
-            deadline = self._default_deadline()
-        reading = self._awaited.reading
-        channel_before = reading.channel
-        if from_any_thread and self._has_hooks and call.channel != self._transport.channel():
-            reading.channel = call.channel
         try:
             self._awaited.gather(call, self._receive, deadline)
         finally:
-            reading.channel = channel_before
             if self.metrics is not NO_METRICS:
                 self.metrics.publish_all()
 
-    def _default_deadline(self) -> float | None:
-        """One deadline over several reads, where the transport says how long it waits at each."""
-        seconds = getattr(getattr(self._transport, "core", None), "receive_timeout_in_seconds", None)
-        return monotonic() + seconds if isinstance(seconds, int | float) else None
+    def gather_for_future(self, call: AwaitedCall, deadline: float | None) -> None:
+        """As ``gather``, for a call that another thread may have sent."""
+        reading = self._awaited.reading
+        channel_before = reading.channel
+        if self._has_hooks and call.channel != self._transport.channel():
+            reading.channel = call.channel
+        try:
+            self.gather(call, deadline)
+        finally:
+            reading.channel = channel_before
 
     def forget(self, request_ids: Iterable[int]) -> None:
         """Wait no more for these requests; their responses, should they come, are dropped."""
@@ -320,7 +324,10 @@ class ServiceHandler:
     ) -> tuple[int | None, JobResponse | None]:
         reading = self._awaited.reading
         reading.request_id = None
-        request_id, body = self._receive_message(reading.channel, receive_timeout_in_seconds)
+        if reading.channel is OWN_CHANNEL:
+            request_id, _, body = self._transport.receive_response_message(receive_timeout_in_seconds)
+        else:
+            request_id, _, body = self._transport.receive_from(reading.channel, receive_timeout_in_seconds)
         if request_id is None:
             return None, None
         if not self._awaited.is_awaited(request_id):
@@ -335,14 +342,7 @@ class ServiceHandler:
                 f"Response from service {self.service_name} is not a job response", repr(error), outcome="answered"
             ) from error
 
-    def _receive_message(self, channel: Hashable, timeout: float | None) -> tuple[int | None, Any]:
-        if channel is OWN_CHANNEL:
-            request_id, _, body = self._transport.receive_response_message(timeout)
-        else:
-            request_id, _, body = self._transport.receive_from(channel, timeout)
-        return request_id, body
-
-    def _skip_unknown(self, request_id: int, timeout: float | None) -> tuple[int | None, Any]:
+    def _skip_unknown(self, request_id: Any, timeout: float | None) -> tuple[int | None, Any]:
         """Drop the response to a request that nobody waits for, and wait for one that somebody does."""
         reading = self._awaited.reading
         deadline = monotonic() + timeout if timeout else None
@@ -354,10 +354,15 @@ class ServiceHandler:
             left = None if deadline is None else deadline - monotonic()
             if left is not None and left <= 0:
                 break
-            next_id, body = self._receive_message(reading.channel, left)
-            if next_id is None or self._awaited.is_awaited(next_id):
-                return next_id, body
-            request_id = next_id
+            if reading.channel is OWN_CHANNEL:
+                request_id, _, body = self._transport.receive_response_message(left)
+            else:
+                request_id, _, body = self._transport.receive_from(reading.channel, left)
+            if request_id is None:
+                return None, None
+            if self._awaited.is_awaited(request_id):
+                reading.dropped = ()
+                return request_id, body
         raise MessageReceiveTimeout(f"No message received for service {self.service_name}")
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from pysoa.client.calls import ActionRequestArgumentIterable, JobRequestArgument
 from pysoa.client.errors import NoResponse
 from pysoa.client.handler import ServiceHandler
 from pysoa.common.errors import PySOAError
-from pysoa.common.transport.errors import PySOATransportError
+from pysoa.common.transport.errors import BatchSendError, PySOATransportError
 from pysoa.common.types import JobResponse
 
 __all__ = ("Jobs", "JobsClient", "SentJobs", "by_service", "one_by_one")
@@ -27,11 +27,11 @@ class JobsClient(Protocol):
     @property
     def send_request(self) -> Callable[..., int]: ...
 
-    def handler_for_call(self, service_name: str) -> ServiceHandler | None:
-        """The handler that requests of this service will be sent and received by, if that is certain."""
+    def _handler_for_call(self, service_name: str) -> ServiceHandler | None: ...
 
-    def gather(self, service_name: str, call: AwaitedCall, deadline: float | None, from_any_thread: bool) -> None:
-        """Wait until the call misses no response or no more come."""
+    def _gather(self, service_name: str, call: AwaitedCall, deadline: float | None, from_any_thread: bool) -> None: ...
+
+    def _forget(self, service_name: str, request_ids: Iterable[int]) -> None: ...
 
 
 class SentJobs:
@@ -65,7 +65,7 @@ class SentJobs:
         jobs = list(jobs)
         for service_name, _ in jobs:
             if service_name not in self._handlers:
-                handler = client.handler_for_call(service_name)
+                handler = client._handler_for_call(service_name)
                 self._handlers[service_name] = handler
                 self._calls[service_name] = self._make_call(handler)
         if headers["control_extra"] and headers["control_extra"].get("suppress_response"):
@@ -107,9 +107,10 @@ class SentJobs:
                 try:
                     batches[service_name].__exit__(None, None, None)
                 except PySOATransportError as error:
-                    if not self._catches:
-                        raise
                     self._fail(service_name, error)
+                    if not self._catches:
+                        first = next(iter(error.errors.values())) if isinstance(error, BatchSendError) else error
+                        raise first from first.__cause__
         except BaseException as error:
             if isinstance(error, PySOAError) and error.outcome == "not_sent" and self._has_left(entered):
                 error.outcome = "unknown"  # it speaks for one request, and the call is more
@@ -118,10 +119,11 @@ class SentJobs:
             raise
 
     def _has_left(self, batched: list[str]) -> bool:
-        """Whether any request may have been sent already, rather than held back with those of its service."""
-        for service_name, _ in self._sent():
+        """Whether any request may have been sent, rather than failed or held back with the others of its service."""
+        for service_name, call in self._calls.items():
             handler = self._handlers[service_name]
-            if handler is None or service_name not in batched or not handler.holds_batches:
+            is_held_back = service_name in batched and handler is not None and handler.holds_batches
+            if call.missing and not is_held_back:
                 return True
         return False
 
@@ -145,44 +147,48 @@ class SentJobs:
             handler.claim((request_id,))
         self._slots.append((service_name, request_id))
 
-    def receive(self, deadline: float | None) -> list[JobResponse | PySOATransportError]:
+    def receive(self, since: float, timeout: float | None) -> list[JobResponse | PySOATransportError]:
         """Wait for the responses that are missing, service by service.
+
+        Args:
+            since: the moment, in ``monotonic`` time, from which the timeout counts.
+            timeout: seconds in which all has to come; ``None`` and 0 take the timeouts of the transports.
 
         Returns:
             A response, or an error that was caught, for each slot.
 
         Raises:
-            PySOATransportError: receiving failed, or the deadline has passed. What has come is kept: after a timeout it
-                may be tried again, unless it followed the sending at once.
+            PySOATransportError: receiving failed, or took too long. What has come is kept: after a timeout it may be
+                tried again, unless it followed the sending at once.
             NoResponse: the transport has no more responses.
         """
         try:
             for service_name, call in self._calls.items():
                 if call.missing:
-                    self._gather(service_name, call, deadline)
-            responses = [self._content(slot) for slot in self._slots]
+                    handler = self._handlers[service_name]
+                    seconds = timeout or (handler.default_timeout if handler is not None else None)
+                    self._gather(service_name, call, since + seconds if seconds else None)
+            return [self._content(slot) for slot in self._slots]
         finally:
             if self._waits:
                 self.forget()
-        return responses
 
     def _gather(self, service_name: str, call: AwaitedCall, deadline: float | None) -> None:
         try:
-            self._client.gather(service_name, call, deadline, not self._waits)
+            self._client._gather(service_name, call, deadline, not self._waits)
         except PySOATransportError as error:
+            if error.outcome == "not_sent" and len(self._slots if not self._catches else call.missing) > 1:
+                error.outcome = "unknown"  # it speaks for one request, and this is for several
             if not self._catches:
                 raise
             self._fail(service_name, error)
         if call.missing:
             handler = self._handlers[service_name]
             dropped = handler.dropped_request_ids() if handler is not None else ()
-            expected = {request_id for name, request_id in self._sent() if name == service_name}
             if dropped:
+                expected = call.missing | call.responses.keys()
                 raise NoResponse(f"Got response ID {dropped[-1]}, not in set of expected IDs {expected}")
             raise NoResponse(f"There was no response for service {service_name}, request {min(call.missing)}")
-
-    def _sent(self) -> list[tuple[str, int]]:
-        return [slot for slot in self._slots if not isinstance(slot, Exception)]
 
     def _content(self, slot: tuple[str, int] | PySOATransportError) -> JobResponse | PySOATransportError:
         if isinstance(slot, PySOATransportError):
@@ -195,21 +201,19 @@ class SentJobs:
         raise response
 
     def _fail(self, service_name: str, error: PySOATransportError) -> None:
+        """Put an error in the place of each response of the service that it cost."""
         call = self._calls[service_name]
-        call.responses.update(dict.fromkeys(call.missing, error))
-        self._forget(service_name)
+        errors = error.errors if isinstance(error, BatchSendError) else dict.fromkeys(call.missing, error)
+        call.responses.update(errors)
+        self._client._forget(service_name, errors)
+        call.missing.difference_update(errors)
 
     def forget(self) -> None:
         """Wait no more for what is missing."""
-        for service_name in self._calls:
-            self._forget(service_name)
-
-    def _forget(self, service_name: str) -> None:
-        missing = self._calls[service_name].missing
-        handler = self._handlers[service_name]
-        if missing and handler is not None:
-            handler.forget(tuple(missing))
-        missing.clear()
+        for service_name, call in self._calls.items():
+            if call.missing:
+                self._client._forget(service_name, call.missing)
+                call.missing.clear()
 
 
 def one_by_one(service_name: str, actions: ActionRequestArgumentIterable) -> Jobs:

@@ -111,9 +111,11 @@ class Field:
         self.description = description
 
     def errors(self, value: Any) -> list[FieldError]:
+        """Everything that is wrong with the value; empty when nothing is."""
         raise NotImplementedError
 
     def introspect(self) -> Introspection:
+        """A description of what is accepted, made of plain values."""
         return without_none({"type": self.introspect_type, "description": self.description, **self._parameters()})
 
     def _parameters(self) -> Introspection:
@@ -163,7 +165,7 @@ class Integer(Field):
         return self._bounds_errors(value)
 
     def _bounds_errors(self, value: Any) -> list[FieldError]:
-        errors = []
+        errors: list[FieldError] = []
         if self.gt is not None and value <= self.gt:
             errors.append(FieldError(f"Value not > {self.gt}"))
         if self.lt is not None and value >= self.lt:
@@ -326,11 +328,8 @@ class List(Field):
         return index
 
     def _parameters(self) -> Introspection:
-        return {
-            "contents": self.contents.introspect(),
-            "max_length": self.max_length,
-            "min_length": self.min_length,
-        }
+        contents = self.contents.introspect()
+        return {"contents": contents, "max_length": self.max_length, "min_length": self.min_length}
 
 
 class Set(List):
@@ -485,7 +484,7 @@ def hint_for_unknown(unknown: Iterable[str], allowed: Iterable[str]) -> str | No
     import difflib
 
     names = sorted(allowed)
-    close = [match for name in unknown for match in difflib.get_close_matches(name, names, n=1)]
+    close = [match for name in unknown for match in difflib.get_close_matches(name, names, n=1, cutoff=0.7)]
     if close:
         return "did you mean " + ", ".join(f'"{name}"' for name in close) + "?"
     return "allowed: " + ", ".join(names) if names else "none is allowed"

@@ -139,6 +139,7 @@ class TypePath(PythonPath):
         return thing, errors
 
     def base_class(self) -> type:
+        """The class that must be extended, imported by now."""
         if isinstance(self._base_class, str):
             self._base_class = resolve_python_path(self._base_class)
         assert isinstance(self._base_class, type)

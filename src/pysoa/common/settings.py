@@ -49,14 +49,14 @@ class Settings(Mapping[str, Any]):
         own_schema = dict(cls.__dict__.get("schema", {}))
         own_defaults = dict(cls.__dict__.get("defaults", {}))
         annotated = _annotated_keys(cls)
-        for key in annotated:
-            own_schema[key] = _AnnotatedKey(cls, key)
+        own_schema |= {key: _AnnotatedKey(cls, key) for key in annotated}
+        cls._annotated = frozenset(annotated).union(*(base._annotated for base in bases))
+        for key in cls._annotated:
             if key in cls.__dict__:
                 own_defaults[key] = cls.__dict__[key]
                 delattr(cls, key)  # else the attribute would hide the value that was set
         cls.schema = {key: field for base in bases for key, field in base.schema.items()} | own_schema
         cls.defaults = {key: value for base in bases for key, value in base.defaults.items()} | own_defaults
-        cls._annotated = frozenset(annotated).union(*(base._annotated for base in bases))
 
     def __init__(self, data: SettingsData) -> None:
         """Take a copy of the data, merge it into the defaults, and check it.

@@ -95,9 +95,8 @@ class Server(ServerReports):
         self._async_event_loop_thread = AsyncEventLoopThread(_instances(settings["coroutine_middleware"]))
         self._run_coroutine = self._async_event_loop_thread.run_coroutine
         self._middleware: list[ServerMiddleware] = _instances(settings["middleware"])
-        self._process_job: ServerMiddlewareJobTask = self.make_middleware_stack(
-            [middleware.job for middleware in self._middleware], self.execute_job
-        )
+        execute_job: ServerMiddlewareJobTask = self.execute_job
+        self._process_job = self.make_middleware_stack([each.job for each in self._middleware], execute_job)
 
         self.shutting_down = False
         self.exit_code = 0

@@ -130,7 +130,7 @@ class EnrichedActionRequest(ActionRequest):
     def share_client_of(self, job_request: EnrichedJobRequest) -> None:
         """Have the same client as the job, made when it is first asked for in either."""
         del self.client
-        self._job_request = job_request  # type: ignore[assignment]
+        self._job_request = job_request
 
     def _make_client(self) -> Client | None:
         job_request: EnrichedJobRequest | None = self._job_request

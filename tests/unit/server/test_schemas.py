@@ -39,9 +39,7 @@ def test_faults_of_a_job_are_those_of_the_first_pysoa_in_their_order(case: dict[
         pytest.param("context", [], ("INVALID", "Not a dict", "context"), id="context-list"),
     ],
 )
-def test_headers_that_stopped_the_first_pysoa_are_faults(
-    part: str, value: Any, expected: tuple[str, str, str]
-) -> None:
+def test_headers_that_stopped_the_first_pysoa_are_faults(part: str, value: Any, expected: tuple[str, str, str]) -> None:
     request = {
         "control": {"continue_on_error": False},
         "context": {"correlation_id": "c", "switches": []},

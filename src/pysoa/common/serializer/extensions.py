@@ -50,7 +50,7 @@ def write_extension(value: Any) -> Extension:
     return _write_rare(value) if write is None else write(value)
 
 
-def read_extension(code: int, data: memoryview) -> Any:
+def read_extension(code: int, data: bytes) -> Any:
     """The value that an extension stands for.
 
     Raises:
@@ -78,11 +78,11 @@ def _write_datetime(value: datetime) -> Extension:
     return code, STRUCT_DATETIME.pack((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
 
 
-def _read_datetime(data: memoryview) -> datetime:
+def _read_datetime(data: bytes) -> datetime:
     return _EPOCH + timedelta(microseconds=STRUCT_DATETIME.unpack(data)[0])
 
 
-def _read_datetime_utc(data: memoryview) -> datetime:
+def _read_datetime_utc(data: bytes) -> datetime:
     return _EPOCH_UTC + timedelta(microseconds=STRUCT_DATETIME.unpack(data)[0])
 
 
@@ -90,7 +90,7 @@ def _write_date(value: date) -> Extension:
     return EXT_DATE, STRUCT_DATE.pack(value.year, value.month, value.day)
 
 
-def _read_date(data: memoryview) -> date:
+def _read_date(data: bytes) -> date:
     return date(*STRUCT_DATE.unpack(data))
 
 
@@ -98,7 +98,7 @@ def _write_time(value: time) -> Extension:
     return EXT_TIME, STRUCT_TIME.pack(value.hour, value.minute, value.second, value.microsecond)
 
 
-def _read_time(data: memoryview) -> time:
+def _read_time(data: bytes) -> time:
     return time(*STRUCT_TIME.unpack(data))
 
 
@@ -109,9 +109,9 @@ def _write_decimal(value: Decimal) -> Extension:
     return EXT_DECIMAL, STRUCT_DECIMAL_LENGTH.pack(len(text)) + text
 
 
-def _read_decimal(data: memoryview) -> Decimal:
+def _read_decimal(data: bytes) -> Decimal:
     (length,) = STRUCT_DECIMAL_LENGTH.unpack_from(data)
-    text = str(data[STRUCT_DECIMAL_LENGTH.size :], "utf-8")
+    text = data[STRUCT_DECIMAL_LENGTH.size :].decode("utf-8")
     if len(data) != length + STRUCT_DECIMAL_LENGTH.size:
         raise ValueError(f"a decimal of {length} bytes has {len(data) - STRUCT_DECIMAL_LENGTH.size}")
     try:
@@ -130,7 +130,7 @@ def _written_amount(currency: str, value: int) -> Extension:
     return EXT_CURRINT, STRUCT_CURRINT.pack(currency.upper().encode("ascii"), value)
 
 
-def _read_amount(data: memoryview) -> Any:
+def _read_amount(data: bytes) -> Any:
     code, value = STRUCT_CURRINT.unpack(data)
     return _amount_maker()(code.decode("ascii").upper(), value)
 
@@ -145,7 +145,7 @@ def _amount_maker() -> Callable[[str, int], Any]:
     return maker
 
 
-_READERS: Final[dict[int, Callable[[memoryview], Any]]] = {
+_READERS: Final[dict[int, Callable[[bytes], Any]]] = {
     EXT_DATETIME: _read_datetime,
     EXT_CURRINT: _read_amount,
     EXT_DATE: _read_date,

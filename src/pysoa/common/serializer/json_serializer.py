@@ -6,6 +6,8 @@ import json
 import re
 from typing import Any
 
+from pysoa.common.fields import NO_KWARGS
+from pysoa.common.plugins import accepts_kwargs
 from pysoa.common.serializer.base import Serializer
 from pysoa.common.serializer.errors import InvalidField, InvalidMessage
 from pysoa.common.serializer.limits import MAXIMUM_DEPTH, MAXIMUM_ITEMS, check_depth
@@ -19,6 +21,7 @@ _FAULTS = (ValueError, TypeError, RecursionError)
 _STRING_OR_EMPTY = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|\[\s*+\]|\{\s*+\}', re.DOTALL)
 
 
+@accepts_kwargs(NO_KWARGS)
 class JSONSerializer(Serializer):
     """JSON as Python's ``json`` writes it by default, in UTF-8.
 

@@ -9,6 +9,7 @@ __all__ = (
     "MAXIMUM_DEPTH",
     "MAXIMUM_EXTENSION_VALUES",
     "MAXIMUM_ITEMS",
+    "MAXIMUM_NUMBER_KEYS",
     "check_depth",
     "levels",
 )
@@ -21,6 +22,12 @@ MAXIMUM_ITEMS: Final = 1_000_000
 
 MAXIMUM_EXTENSION_VALUES: Final = 100_000
 """Dates, times, decimals and amounts, in all."""
+
+MAXIMUM_NUMBER_KEYS: Final = 20_000
+"""Keys of maps that are numbers, booleans or null, in all.
+
+The hash of a number is no secret, so numbers can be chosen for which a dict takes a time that grows with the square.
+"""
 
 
 def levels(value: Any) -> Iterator[list[Any]]:

@@ -6,7 +6,7 @@ from typing import Final
 
 from pysoa.common.serializer.limits import MAXIMUM_EXTENSION_VALUES, MAXIMUM_ITEMS
 
-__all__ = ("FEWER_VALUES_FIT_INTO", "check_counts")
+__all__ = ("CONTAINERS", "FEWER_VALUES_FIT_INTO", "check_counts")
 
 FEWER_VALUES_FIT_INTO: Final = 600_000
 """Blobs of up to so many bytes need not be counted: an item has at least one byte, an extension value six."""
@@ -19,7 +19,8 @@ _ITEMS = [0] * 256
 _WIDTHS = [0] * 256
 _LISTS = frozenset((*range(0x90, 0xA0), 0xDC, 0xDD))
 _MAPS = frozenset((*range(0x80, 0x90), 0xDE, 0xDF))
-_CONTAINERS = _LISTS | _MAPS
+CONTAINERS: Final = _LISTS | _MAPS
+"""The first bytes of lists and maps."""
 _EXTENSIONS = frozenset((*range(0xC7, 0xCA), *range(0xD4, 0xD9)))
 
 for _first in range(0x80, 0xA0):
@@ -36,7 +37,7 @@ for _first, _width in zip(range(0xD9, 0xE0), (1, 2, 4, 2, 4, 2, 4), strict=True)
     _WIDTHS[_first] = _width
 
 
-def check_counts(blob: bytes | memoryview) -> None:
+def check_counts(blob: bytes) -> None:
     """Refuse a blob with more items or extension values than the limits; what else is wrong with it is not looked at.
 
     Raises:
@@ -52,12 +53,12 @@ def check_counts(blob: bytes | memoryview) -> None:
         if width:
             number = int.from_bytes(blob[position + 1 : position + 1 + width], "big")
             position += 1 + width
-            if first not in _CONTAINERS:
+            if first not in CONTAINERS:
                 position += number
         else:
             number = _ITEMS[first]
             position += _SIZES[first]
-        if first in _CONTAINERS:
+        if first in CONTAINERS:
             items += number
             values_left += number * 2 if first in _MAPS else number
             if items > MAXIMUM_ITEMS:

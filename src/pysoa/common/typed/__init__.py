@@ -18,6 +18,7 @@ apart.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import FunctionType
 from typing import Any, Protocol
 
 from pysoa.common.fields import FieldError, Schema
@@ -93,7 +94,7 @@ def as_schema(thing: Any) -> Schema | None:
 
 
 def _engine_for(type_: Any) -> _Engine:
-    if isinstance(type_, Mapping | list | tuple | set | str | int | float | bytes):
+    if isinstance(type_, Mapping | list | tuple | set | str | int | float | bytes | FunctionType):
         raise TypeError(f"{type_!r} is not a schema: {_ALLOWED}")
     if isinstance(type_, type) and callable(getattr(type_, "errors", None)) and hasattr(type_, "introspect"):
         raise TypeError(f"{type_.__name__} is a class of schemas: give an instance, {type_.__name__}(...)")

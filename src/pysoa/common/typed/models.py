@@ -38,6 +38,7 @@ class ModelEngine:
         self.convert = validator.validate_python
 
     def errors(self, value: Any) -> list[FieldError]:
+        """Everything that is wrong with the value."""
         try:
             self.convert(value)
         except ValidationError as error:
@@ -47,6 +48,7 @@ class ModelEngine:
         return []
 
     def introspect(self) -> Introspection:
+        """What the JSON schema of the type says, in the shape of other introspections."""
         try:
             json_schema = self._adapter.json_schema()
         except Exception:  # not every type that can be checked can be told in JSON schema

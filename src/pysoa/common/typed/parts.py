@@ -78,6 +78,8 @@ class Converted(Field):
 
 
 class Number(Integer):
+    """Integers, or numbers of any kind, within bounds."""
+
     def __init__(self, introspect_type: str, message: str, types: tuple[type, ...], info: Any) -> None:
         super().__init__(gt=info.gt, gte=info.ge, lt=info.lt, lte=info.le)
         self._introspect_type, self._message, self._types = introspect_type, message, types
@@ -96,6 +98,8 @@ class Number(Integer):
 
 
 class Text(UnicodeString):
+    """Text within lengths, or of a pattern."""
+
     def __init__(self, info: Any) -> None:
         super().__init__(min_length=info.min_length, max_length=info.max_length)
         self._pattern: str | None = info.pattern

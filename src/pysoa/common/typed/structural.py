@@ -49,12 +49,14 @@ class StructuralEngine:
         self._has_unknown = self._root.has_unknown if holds_objects(self._root) else None
 
     def convert(self, value: Any) -> Any:
+        """The typed value for a plain one; any exception when it does not fit."""
         typed = msgspec.convert(value, self._type)
         if self._has_unknown is not None and self._has_unknown(value):
             raise ValueError("unknown fields")
         return typed
 
     def errors(self, value: Any) -> list[FieldError]:
+        """Everything that is wrong with the value."""
         try:
             self.convert(value)
         except Exception as error:  # validators are users' code

@@ -33,7 +33,7 @@ class ExceptionReport:
         record: called with the name of a metric when a text could not be made.
 
     Attributes:
-        text: of the exception.
+        text: of the exception; something in its place where ``has_text`` is False.
         variables: the ``repr`` of each, a text that says that they could not be had, or None without any.
     """
 
@@ -41,10 +41,12 @@ class ExceptionReport:
         self, exception: BaseException, variables: Mapping[str, Any] | None, record: Callable[[str], object]
     ) -> None:
         self._exception = exception
+        self.has_text = True
         try:
             self.text = str(exception)
         except Exception:  # boundary: a user's exception
             record("server.error.error_formatting_failure")
+            self.has_text = False
             self.text = "Error formatting error"
         self.variables: dict[str, str] | str | None = None
         if variables is not None:
@@ -130,7 +132,7 @@ class ServerReports:
         self._record("server.error.unhandled_error")
         report = ExceptionReport(exception, variables, self._record)
         if self.settings.get("error_detail") == "full" or self.transport.is_local:
-            self.logger.exception(exception, exc_info=exception)
+            self.logger.exception(exception if report.has_text else report.text, exc_info=exception)
             error = jobs.internal_error(report.text, report.traceback(), report.variables)
         else:
             error = jobs.redacted_error(report.log_under_id(self.logger))

@@ -20,7 +20,6 @@ DIGITS = "a decimal that is too long is refused, not cut"
 EXACT = "date-times are counted exactly"
 FOREIGN = "a foreign exception of 1.4.9 is InvalidField or InvalidMessage"
 KEYS = "lists and extension values are not read as keys of maps"
-TIMESTAMP = "MessagePack's own timestamp is read as a date-time in UTC"
 ZONES = "every zone that is always UTC is written as pytz.UTC is"
 
 # (format, name of the case) -> why PySOA 2 answers otherwise. Each reason has a row in docs/reference/deviations.md.
@@ -54,7 +53,6 @@ DEVIATIONS_IN_READING = {
     ("msgpack", "ext_decimal_length_too_small"): FOREIGN,
     ("msgpack", "ext_decimal_no_length"): FOREIGN,
     ("msgpack", "ext_time_short"): FOREIGN,
-    ("msgpack", "ext_timestamp_minus_1"): TIMESTAMP,
 }
 
 WRITES = {(kind, case["name"]): case for case in VECTORS["write"] for kind in SERIALIZERS}
@@ -129,14 +127,12 @@ def test_the_same_bytes_are_read_or_refused(kind: str, name: str) -> None:
     if case["ok"]:
         assert same(SERIALIZERS[kind].blob_to_dict(blob), from_notation(case["value"]))
     else:
-        with pytest.raises(InvalidMessage, match="^\\(?[\"']?Can't deserialize message due to "):
+        with pytest.raises(InvalidMessage, match=r"Can't deserialize message due to "):
             SERIALIZERS[kind].blob_to_dict(blob)
         assert case["error"]["class"] == "InvalidMessage"
 
 
-@pytest.mark.parametrize(
-    "name", [name for (kind, name), reason in DEVIATIONS_IN_READING.items() if reason == FOREIGN]
-)
+@pytest.mark.parametrize("name", [name for (kind, name), reason in DEVIATIONS_IN_READING.items() if reason == FOREIGN])
 def test_bytes_that_raised_foreign_exceptions_are_invalid_messages(name: str) -> None:
     with pytest.raises(InvalidMessage):
         SERIALIZERS["msgpack"].blob_to_dict(bytes.fromhex(READS["msgpack", name]["hex"]))
@@ -187,9 +183,3 @@ def test_extension_values_are_written_as_keys_but_not_read(name: str) -> None:
 
     with pytest.raises(InvalidMessage, match="key of a map"):
         SERIALIZERS["msgpack"].blob_to_dict(blob)
-
-
-def test_the_timestamp_of_messagepack_is_read_as_a_date_time_in_utc() -> None:
-    message = SERIALIZERS["msgpack"].blob_to_dict(bytes.fromhex(READS["msgpack", "ext_timestamp_minus_1"]["hex"]))
-
-    assert same(message, {"v": from_notation({"$datetime_utc": "1970-01-01T00:00:01.000000"})})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from unittest import mock
 
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from pysoa.server.internal.supervisor import Supervisor, pause_before_respawn, supervise
 
 
-@pytest.mark.parametrize(("ends_in_a_row", "pause"), [(1, 0.0), (2, 0.25), (3, 0.5), (4, 1.0), (5, 2.0), (6, 2.0), (999, 2.0)])
+@pytest.mark.parametrize(
+    ("ends_in_a_row", "pause"), [(1, 0.0), (2, 0.25), (3, 0.5), (4, 1.0), (5, 2.0), (6, 2.0), (999, 2.0)]
+)
 def test_pauses_grow_up_to_two_seconds(ends_in_a_row: int, pause: float) -> None:
     assert pause_before_respawn(ends_in_a_row) == pause
 
@@ -59,13 +62,13 @@ def run_with_lives(lives_in_seconds: list[float], **options: object) -> list[flo
 def test_a_worker_that_ends_at_once_is_started_after_each_pause() -> None:
     starts = run_with_lives([0.0] * 8)
 
-    assert [after - before for before, after in zip(starts, starts[1:], strict=False)] == [0, 0.25, 0.5, 1, 2, 2, 2]
+    assert [after - before for before, after in itertools.pairwise(starts)] == [0, 0.25, 0.5, 1, 2, 2, 2]
 
 
 def test_half_a_minute_of_health_sets_the_pauses_back() -> None:
     starts = run_with_lives([0.0, 0.0, 0.0, 30.0, 0.0, 0.0])
 
-    assert [after - before for before, after in zip(starts, starts[1:], strict=False)] == [0, 0.25, 0.5, 30, 0.25]
+    assert [after - before for before, after in itertools.pairwise(starts)] == [0, 0.25, 0.5, 30, 0.25]
 
 
 def test_a_limit_counts_ends_without_health_between(capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,7 +122,10 @@ def test_there_are_at_most_five_workers_for_each_core(capsys: pytest.CaptureFixt
 def test_a_main_without_a_parameter_is_called_without_one() -> None:
     server = mock.Mock(spec_set=["main", "pre_fork"], main=lambda: None)
 
-    with mock.patch("multiprocessing.Process") as process, pytest.warns(DeprecationWarning, match="number of the worker"):
+    with (
+        mock.patch("multiprocessing.Process") as process,
+        pytest.warns(DeprecationWarning, match="number of the worker"),
+    ):
         supervise(server, 2, respawn=False)
 
     assert [call.kwargs["args"] for call in process.call_args_list] == [(), ()]

@@ -50,6 +50,7 @@ _logger = logging.getLogger(__name__)
 # A reply that is not there after so long makes it worth asking whether anybody serves at all, now and then.
 _ASK_FOR_PRESENCE_AFTER_SECONDS: Final = 0.02
 _PRESENCE_LIFE_IN_SECONDS: Final = 5.0
+_NEVER: Final = float("-inf")
 
 # Ids of requests that expired so long ago are forgotten: their replies would have expired too.
 _FORGET_AFTER_SECONDS: Final = 60.0
@@ -249,14 +250,14 @@ class RedisClientTransport(ClientTransport):
             raise
         request_queue = self._request_queue(index, life)
         fused = reply_queue if is_awaited and awaited_until is not None else None
-        unsent = [_Unsent(request_id, frames, life)]
         try:
-            self._push(master, connection, request_queue, unsent, fused, until)
+            self._push(master, connection, request_queue, [_Unsent(request_id, frames, life)], fused, until)
         except BatchSendError as error:
             mailbox.outstanding.pop(request_id, None)
             raise error.errors[request_id] from error.errors[request_id].__cause__
-        if fused is not None:
-            self._suspect(mailbox, index, master, request_queue, unsent)
+        if fused is not None and now - self._presence_asked_at.get(index, _NEVER) > _PRESENCE_LIFE_IN_SECONDS:
+            mailbox.ask_at = now + _ASK_FOR_PRESENCE_AFTER_SECONDS
+            mailbox.suspicious.append((request_id, master, request_queue.key, frames[0]))
 
     def _request_queue(self, index: int, life: float) -> Queue:
         queue = self._request_queues.get(index)
@@ -318,7 +319,7 @@ class RedisClientTransport(ClientTransport):
         # Whoever waits on this queue already gets our reply too; a second pop would only confuse.
         claimed = reply_queue is not None and reply_queue.claim.acquire(blocking=False)
         try:
-            if claimed and reply_queue is not None and not reply_queue.is_popping:
+            if claimed and reply_queue is not None and reply_queue.pop is None:
                 most = len(unsent)
                 command = reply_queue.pop_command(until, most)
                 reply_queue.popping_on(connection, until, most)
@@ -438,17 +439,24 @@ class RedisClientTransport(ClientTransport):
                 self._take_back_if_unserved(mailbox, until)
 
     def _wait(self, mailbox: _Mailbox, until: float) -> tuple[ReplyQueue, bytes] | None:
-        queues = list(mailbox.reply_queues.values())
+        reply_queues = mailbox.reply_queues
+        if len(reply_queues) == 1:
+            (queue,) = reply_queues.values()
+            # Only a thread that is just sending can have it, and not for long.
+            if not queue.claim.acquire(timeout=max(0.0, until - monotonic())):
+                return None
+            try:
+                frame = queue.read(until, len(mailbox.outstanding))
+            finally:
+                queue.claim.release()
+            return None if frame is None else (queue, frame)
+        queues = list(reply_queues.values())
         claimed = 0
         try:
             for queue in queues:
-                # Only a thread that is just sending can have it, and not for long.
                 if not queue.claim.acquire(timeout=max(0.0, until - monotonic())):
                     return None
                 claimed += 1
-            if len(queues) == 1:
-                frame = queues[0].read(until, len(mailbox.outstanding))
-                return None if frame is None else (queues[0], frame)
             return read_any(queues, until)
         finally:
             for queue in queues[:claimed]:
@@ -461,7 +469,7 @@ class RedisClientTransport(ClientTransport):
     ) -> None:
         """Note what to take back if no reply comes soon and nobody serves."""
         now = monotonic()
-        if now - self._presence_asked_at.get(index, float("-inf")) > _PRESENCE_LIFE_IN_SECONDS:
+        if now - self._presence_asked_at.get(index, _NEVER) > _PRESENCE_LIFE_IN_SECONDS:
             mailbox.ask_at = now + _ASK_FOR_PRESENCE_AFTER_SECONDS
             mailbox.suspicious += [(item.request_id, master, request_queue.key, item.frames[0]) for item in unsent]
 

@@ -15,6 +15,8 @@ import os
 import queue
 import select
 import socket
+import struct
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Self, TypeAlias
@@ -41,6 +43,13 @@ Reply: TypeAlias = "int | bytes | list[Reply] | BrokerRefused | None"
 _CONNECT_TIMEOUT_IN_SECONDS: Final = 5.0
 _RECEIVE_SIZE_IN_BYTES: Final = 65536
 _LARGE_RECEIVE_SIZE_IN_BYTES: Final = 1048576
+
+# The first wait on a connection is short, so that whoever waits can look around once; later ones are as long as needed.
+_FIRST_PATIENCE_IN_SECONDS: Final = 0.02
+_SHORTEST_PATIENCE_IN_SECONDS: Final = 0.001
+_PATIENCE_TO_SPARE_IN_SECONDS: Final = 0.2  # to leave the limit as it is from one wait to the next
+_SEND_STEP_IN_SECONDS: Final = 0.25
+_SURELY_FRESH_FOR_SECONDS: Final = 0.05
 
 # Replies that say "this is not, or not now, the master": it has to be looked up again.
 _NOT_THE_MASTER: Final = ("READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "UNBLOCKED")
@@ -102,44 +111,48 @@ def pack(*arguments: bytes) -> bytes:
 class RedisConnection:
     """One open connection.
 
+    Plain sockets block, with the system's own time limit for receiving (``SO_RCVTIMEO``), which is kept from call to
+    call: waiting then costs one system call where polling costs two. TLS needs polling, for it reads ahead.
+
     Attributes:
         client_id: the broker's number for this connection, for ``CLIENT UNBLOCK``; None where it may not be asked.
         owed: how many replies have not been read yet.
         generation: see ``generation``.
+        idle_since: when it was last given back, on the monotonic clock.
     """
 
     __slots__ = (
         "_connection",
-        "_poll",
+        "_patience",
         "_reader",
         "_receive_size",
         "_socket",
         "_tls",
         "client_id",
         "generation",
+        "idle_since",
         "owed",
     )
 
     def __init__(self, connection: Any) -> None:  # one of redis-py's connection classes
         self._connection = connection
-        # redis-py has had the socket under this name in all releases; its public methods cannot wait for two things.
+        # redis-py has had the socket under this name in all releases; its public methods read what it has buffered.
         self._socket: socket.socket = self._connection._sock
-        self._socket.setblocking(False)
-        self._tls = hasattr(self._socket, "pending")
+        self._tls = hasattr(self._socket, "pending") or sys.platform == "win32"
+        self._socket.setblocking(not self._tls)
+        self._patience = 0.0
+        if not self._tls:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _time_value(_SEND_STEP_IN_SECONDS))
+            self._be_patient(_FIRST_PATIENCE_IN_SECONDS)
         self._reader = hiredis.Reader(protocolError=BrokerLost, replyError=BrokerRefused)
         self._receive_size = _RECEIVE_SIZE_IN_BYTES
-        self._poll = select.poll()
-        self._poll.register(self._socket.fileno(), select.POLLIN)
         self.client_id: bytes | None = None
         self.owed = 0
         self.generation = _Generation.number
+        self.idle_since = 0.0
 
     def fileno(self) -> int:
         return self._socket.fileno()
-
-    def also_wake_on(self, file_descriptor: int) -> None:
-        """Make ``wait`` return False when something can be read from this descriptor too."""
-        self._poll.register(file_descriptor, select.POLLIN)
 
     def send(self, packet: bytes, replies: int, until: float) -> None:
         """Write commands.
@@ -155,28 +168,24 @@ class RedisConnection:
         self.owed += replies
         try:
             sent = self._socket.send(packet)
-            if sent != len(packet):
-                self._send_rest(memoryview(packet)[sent:], until)
-        except BlockingIOError:
-            self._send_rest(memoryview(packet), until)
         except OSError as error:
-            if self._tls and _wants_more(error):
-                self._send_rest(memoryview(packet), until)
-                return
-            raise BrokerLost(f"connection broke while sending: {error}") from error
+            if not _wants_more(error):
+                raise BrokerLost(f"connection broke while sending: {error}") from error
+            sent = 0
+        if sent != len(packet):
+            self._send_rest(memoryview(packet)[sent:], until)
 
     def _send_rest(self, rest: memoryview, until: float) -> None:
-        poll = select.poll()
-        poll.register(self._socket.fileno(), select.POLLOUT | (select.POLLIN if self._tls else 0))
         while rest:
-            left = until - monotonic()
-            if left <= 0 or not poll.poll(left * 1000):
+            if monotonic() >= until:
                 raise BrokerTimeout("the broker did not take the message in time")
             try:
                 rest = rest[self._socket.send(rest) :]
             except OSError as error:
                 if not _wants_more(error):
                     raise BrokerLost(f"connection broke while sending: {error}") from error
+                if self._tls:
+                    _wait_for(self._socket, min(until, monotonic() + _SEND_STEP_IN_SECONDS), write=True)
 
     def read(self, until: float) -> Reply:
         """The next reply.
@@ -185,12 +194,15 @@ class RedisConnection:
             BrokerTimeout: it did not come in time. The connection must be closed, or read again later.
             BrokerLost: the connection broke.
         """
-        while True:
-            reply = self.read_if_there()
-            if reply is not False:
-                return reply
-            if not self.wait(until):
-                raise BrokerTimeout("the broker did not answer in time")
+        gets = self._reader.gets
+        try:
+            while (reply := gets()) is False:
+                if not self.wait(until):
+                    raise BrokerTimeout("the broker did not answer in time")
+        except hiredis.HiredisError as error:
+            raise BrokerLost(f"the broker answered nonsense: {error}") from error
+        self.owed -= 1
+        return reply  # type: ignore[no-any-return]
 
     def read_if_there(self) -> Reply | bool:
         """The next reply if all of it has been received; otherwise False."""
@@ -207,20 +219,36 @@ class RedisConnection:
         """Wait for bytes and take them in.
 
         Returns:
-            True when bytes came; False when time ran out, or when another descriptor woke the wait.
+            True when bytes came; False when time ran out.
 
         Raises:
             BrokerLost: the connection broke.
         """
-        if self._tls and self._receive():  # TLS may hold bytes that poll cannot see
-            return True
-        left = until - monotonic()
-        for descriptor, _ in self._poll.poll(left * 1000 if left > 0 else 0):
-            if descriptor == self._socket.fileno():
-                return self._receive() or self.wait(until)
-        return False
+        if self._patience > _FIRST_PATIENCE_IN_SECONDS and self._patience > (
+            left := until - monotonic() + _PATIENCE_TO_SPARE_IN_SECONDS
+        ):
+            self._be_patient(left)
+        while not self._receive():
+            left = until - monotonic()
+            if left <= 0:
+                return False
+            if self._tls:
+                _wait_for(self._socket, until)
+            else:
+                self._be_patient(left)
+        return True
+
+    def receive_now(self) -> None:
+        """Take in what has come already, without waiting.
+
+        Raises:
+            BrokerLost: the connection broke.
+        """
+        if self._tls or _wait_for(self._socket, 0.0):
+            self._receive()
 
     def _receive(self) -> bool:
+        """Take in bytes; False when none came while the socket was patient."""
         try:
             data = self._socket.recv(self._receive_size)
         except OSError as error:
@@ -234,14 +262,26 @@ class RedisConnection:
         self._reader.feed(data)
         return True
 
+    def _be_patient(self, seconds: float) -> None:
+        """Set how long the socket waits for bytes before it gives control back."""
+        self._patience = max(seconds, _SHORTEST_PATIENCE_IN_SECONDS)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _time_value(self._patience))
+
+    def rest(self) -> None:
+        """Make ready for the next user, whose first wait is to be short again."""
+        self.idle_since = monotonic()
+        if self._patience > _FIRST_PATIENCE_IN_SECONDS:
+            self._be_patient(_FIRST_PATIENCE_IN_SECONDS)
+
     def is_fresh(self) -> bool:
         """Whether the idle connection can be used: of this process, nothing owed, not closed by the other end."""
         if self.owed or self.generation != _Generation.number:
             return False
+        if monotonic() - self.idle_since < _SURELY_FRESH_FOR_SECONDS:
+            return True
         try:
             # An idle connection has nothing to say: what can be read is its end.
-            events = self._poll.poll(0)
-            return not events or all(descriptor != self._socket.fileno() for descriptor, _ in events)
+            return not _wait_for(self._socket, 0.0)
         except (OSError, ValueError):
             return False
 
@@ -269,6 +309,21 @@ def _wants_more(error: OSError) -> bool:
         return True
     # ssl.SSLWantReadError and SSLWantWriteError; importing ssl costs 10 ms to those who do without it.
     return type(error).__name__ in ("SSLWantReadError", "SSLWantWriteError")
+
+
+def _wait_for(sock: socket.socket, until: float, *, write: bool = False) -> bool:
+    """Wait until a socket has something to say, or takes something."""
+    left = max(0.0, until - monotonic())
+    if not hasattr(select, "poll"):  # Windows
+        return any(select.select([sock], [sock] if write else [], [], left))
+    poll = select.poll()
+    poll.register(sock.fileno(), select.POLLIN | select.POLLOUT if write else select.POLLIN)
+    return bool(poll.poll(left * 1000))
+
+
+def _time_value(seconds: float) -> bytes:
+    """A ``struct timeval``, as socket options take it."""
+    return struct.pack("@ll", int(seconds), int(seconds % 1 * 1_000_000))
 
 
 def connect(connection_kwargs: Mapping[str, Any], until: float) -> RedisConnection:

@@ -42,11 +42,11 @@ class ReplyQueue:
         master: where it is.
         assembler: puts chunked replies together.
         frames: popped and not yet read.
+        pop: the connection on which a pop is under way.
         standard_pop: the command for a pop of the usual length.
     """
 
     __slots__ = (
-        "_pop",
         "_pop_ends_at",
         "_pop_replies",
         "assembler",
@@ -56,6 +56,7 @@ class ReplyQueue:
         "key",
         "master",
         "name",
+        "pop",
         "standard_pop",
     )
 
@@ -68,13 +69,9 @@ class ReplyQueue:
         self.frames: deque[bytes] = deque()
         self.claim = threading.Lock()
         self.standard_pop = blocking_pop(key, SLICE_IN_SECONDS)
-        self._pop: RedisConnection | None = None
+        self.pop: RedisConnection | None = None
         self._pop_ends_at = 0.0
         self._pop_replies = 0
-
-    @property
-    def is_popping(self) -> bool:
-        return self._pop is not None
 
     def pop_command(self, until: float, most: int) -> bytes:
         """The commands for a pop that ends by then, and takes up to so many frames when there are more."""
@@ -84,7 +81,7 @@ class ReplyQueue:
 
     def popping_on(self, connection: RedisConnection, until: float, most: int) -> None:
         """Note that ``pop_command`` has been sent on this connection, which is ours until its replies are read."""
-        self._pop = connection
+        self.pop = connection
         self._pop_ends_at = min(until, monotonic() + SLICE_IN_SECONDS)
         self._pop_replies = 2 if most > 1 else 1
 
@@ -106,7 +103,7 @@ class ReplyQueue:
         give_up_at = 0.0
         while True:
             try:
-                connection = self._pop or self._start(until, most)
+                connection = self.pop or self._start(until, most)
                 early = until < self._pop_ends_at
                 try:
                     reply = connection.read(until if early else self._pop_ends_at + POP_MARGIN_IN_SECONDS)
@@ -132,26 +129,23 @@ class ReplyQueue:
 
     def _take(self, connection: RedisConnection, reply: Reply) -> None:
         """Read what the pop brought; afterwards it is over."""
-        replies = [reply]
-        if self._pop_replies > 1:
-            replies.append(connection.read(monotonic() + POP_MARGIN_IN_SECONDS))
-        self._pop = None
+        more = connection.read(monotonic() + POP_MARGIN_IN_SECONDS) if self._pop_replies > 1 else None
+        self.pop = None
         self.master.give_back(connection)
-        first = replies[0]
-        if isinstance(first, BrokerRefused):
-            if not first.not_the_master:
-                raise self.core.refused_pop(first)
-            raise BrokerLost(str(first))
-        if isinstance(first, list):
-            self.frames.append(first[1])  # type: ignore[arg-type]
-        if len(replies) > 1 and isinstance(replies[1], list):
-            self.frames.extend(replies[1])  # type: ignore[arg-type]
+        if isinstance(reply, list):
+            self.frames.append(reply[1])  # type: ignore[arg-type]
+        elif isinstance(reply, BrokerRefused):
+            if reply.not_the_master:
+                raise BrokerLost(str(reply))
+            raise self.core.refused_pop(reply)
+        if isinstance(more, list):
+            self.frames.extend(more)  # type: ignore[arg-type]
 
     def _after_fault(self, error: BrokerLost | MessageReceiveError, give_up_at: float, until: float) -> None:
         """Drop the connection; then go on waiting: a reply may still come to the queue when the broker is back."""
-        if self._pop is not None:
-            self._pop.close()
-            self._pop = None
+        if self.pop is not None:
+            self.pop.close()
+            self.pop = None
         self.master.moved()
         if isinstance(error, MessageReceiveError) and error.args[1:2] == ("ResponseError",):
             raise error
@@ -167,26 +161,26 @@ class ReplyQueue:
         """A frame that has been received already, if its pop is complete."""
         if self.frames:
             return self.frames.popleft()
-        if self._pop is not None:
-            reply = self._pop.read_if_there()
+        if self.pop is not None:
+            reply = self.pop.read_if_there()
             if not isinstance(reply, bool):
-                self._take(self._pop, reply)
+                self._take(self.pop, reply)
                 if self.frames:
                     return self.frames.popleft()
         return None
 
     def start_pop(self, until: float) -> RedisConnection:
         """The connection of the pop under way; one is started where there is none."""
-        return self._pop or self._start(until, 1)
+        return self.pop or self._start(until, 1)
 
     def pop_is_overdue(self) -> bool:
-        return self._pop is not None and monotonic() > self._pop_ends_at + POP_MARGIN_IN_SECONDS
+        return self.pop is not None and monotonic() > self._pop_ends_at + POP_MARGIN_IN_SECONDS
 
     def forget_pop(self) -> None:
         """Close the connection of a pop whose answer is overdue."""
-        if self._pop is not None:
-            self._pop.close()
-            self._pop = None
+        if self.pop is not None:
+            self.pop.close()
+            self.pop = None
             self.master.drop_idle()
 
 
@@ -218,7 +212,7 @@ def read_any(queues: list[ReplyQueue], until: float) -> tuple[ReplyQueue, bytes]
             try:
                 connection = queue.start_pop(until)
                 if connection.fileno() in ready:
-                    connection.wait(monotonic())
+                    connection.receive_now()
             except BrokerLost as error:
                 queue.forget_pop()
                 raise queue.core.lost_pop(queue.master, error) from error

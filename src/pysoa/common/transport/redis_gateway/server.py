@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import random
 import select
 import uuid
@@ -38,7 +37,7 @@ from pysoa.common.transport.redis_gateway.connection import (
     Reply,
 )
 from pysoa.common.transport.redis_gateway.core import RedisTransportServerCore
-from pysoa.common.transport.redis_gateway.keeper import Keeper
+from pysoa.common.transport.redis_gateway.keeper import Keeper, Pop, unblock
 from pysoa.common.transport.redis_gateway.settings import RedisServerTransportSchema
 from pysoa.common.types import Body
 
@@ -125,24 +124,27 @@ class RedisServerTransport(ServerTransport):
         self._job_time = _WORK_IN_HAND_IN_SECONDS
         self._reply_queues: OrderedDict[str, Queue] = OrderedDict()
         self._keeper: Keeper | None = None
-        self._wake: tuple[int, int] | None = None
 
     # Serving
 
     def start_serving(self) -> None:
         self._is_serving = True
         self._is_stopping = False
-        self._wake = os.pipe()
-        for descriptor in self._wake:
-            os.set_blocking(descriptor, False)
-        self._keeper = Keeper(self.core, self.worker_id, self._receive_queue_key, self._held)
+        self._keeper = Keeper(self.core, self.worker_id, self._receive_queue_key, self._held, self._pops_under_way)
         self._keeper.start()
 
     def stop_taking(self) -> None:
         self._is_stopping = True
-        if self._wake is not None:
-            with contextlib.suppress(OSError):
-                os.write(self._wake[1], b"!")
+        if self._keeper is not None:
+            self._keeper.release_pops()
+
+    def _pops_under_way(self) -> list[Pop]:
+        pops = [(line.master, line.connection) for line in self._lines if line.is_popping]
+        return [
+            (master, connection.client_id)
+            for master, connection in pops
+            if connection is not None and connection.client_id is not None
+        ]
 
     def close(self) -> None:
         self._is_stopping = True
@@ -159,10 +161,6 @@ class RedisServerTransport(ServerTransport):
         if self._held and self._lines:
             self._push_back(self._lines[0].master, limit)
         self._is_serving = False
-        if self._wake is not None:
-            for descriptor in self._wake:
-                os.close(descriptor)
-            self._wake = None
         if self._lines:
             self.core.backend_layer.close()
 
@@ -189,27 +187,34 @@ class RedisServerTransport(ServerTransport):
             # A running mean that forgets quickly: one slow job is enough to take nothing ahead of the next ones.
             self._job_time += (monotonic() - keeper.job_began - self._job_time) * 0.2
             keeper.job_began = 0.0
-        core = self.core
-        with core.timer("receive"):
-            until = monotonic() + core.receive_timeout_in_seconds
-            while True:
-                line, data = self._next(until)
-                frame = core.whole_frame(data, None)
-                assert frame is not None
-                try:
-                    message = core.decode(frame, line.master.clock)
-                except MessageReceiveTimeout:
-                    if self._is_stopping or monotonic() > until:
-                        raise
-                    continue
-                self._check_reply_to(message)
-                break
+        if self.core.records_metrics:
+            with self.core.timer("receive"):
+                message = self._receive()
+        else:
+            message = self._receive()
         if keeper is not None:
             keeper.job_began = monotonic()
         return message
 
-    def _check_reply_to(self, message: ReceivedMessage) -> None:
-        reply_to = message.meta.get("reply_to") if message.meta else None
+    def _receive(self) -> ReceivedMessage:
+        core = self.core
+        until = monotonic() + core.receive_timeout_in_seconds
+        while True:
+            line, data = self._next(until)
+            frame = core.whole_frame(data, None)
+            assert frame is not None  # without an assembler, a frame is whole or refused
+            try:
+                message = core.decode(frame, line.master.clock)
+            except MessageReceiveTimeout:
+                if self._is_stopping or monotonic() > until:
+                    raise
+                continue
+            self._check_reply_to(message.meta.get("reply_to") if message.meta else None)
+            return message
+
+    def _check_reply_to(self, reply_to: object) -> None:
+        if type(reply_to) is str and reply_to in self._reply_queues:
+            return
         if reply_to is None:
             self.core.count("send.error.missing_reply_queue")
             raise InvalidMessageError("Missing reply queue name")
@@ -225,10 +230,9 @@ class RedisServerTransport(ServerTransport):
             MessageReceiveError: the broker failed.
         """
         lines = self._lines or self._open_lines(until)
-        try:
-            return lines[0], self._held.popleft()
-        except IndexError:
-            pass
+        if self._held:
+            with contextlib.suppress(IndexError):  # the keeper may have put it back just now
+                return lines[0], self._held.popleft()
         if len(lines) > 1:
             return self._next_of_several(lines, until)
         line = lines[0]
@@ -262,8 +266,6 @@ class RedisServerTransport(ServerTransport):
             return connection
         line.drop()
         line.connection = connection = line.master.take(until)
-        if self._wake is not None:
-            connection.also_wake_on(self._wake[0])
         return connection
 
     def _lost(self, line: _Line, error: BrokerError) -> MessageReceiveError:
@@ -305,28 +307,11 @@ class RedisServerTransport(ServerTransport):
             BrokerError: the connection broke, or the broker refused.
         """
         connection = line.connection
-        unblock_at = 0.0
         while line.is_popping or (line.owes and line.owes[0] == _MORE):
-            assert connection is not None
-            reply = connection.read_if_there()
-            if not isinstance(reply, bool):
-                self._note(line, reply)
-                continue
-            give_up_at = line.pop_ends_at + _POP_MARGIN_IN_SECONDS
-            if self._is_stopping:
-                if monotonic() >= unblock_at:
-                    self._unblock(line)
-                    unblock_at = monotonic() + _UNBLOCK_AGAIN_AFTER_SECONDS
-                self._drain_wake()
-            if not connection.wait(min(give_up_at, unblock_at) if self._is_stopping else give_up_at):
-                if monotonic() >= give_up_at:
-                    raise BrokerTimeout("the connection died unseen")
-                self._drain_wake()
-
-    def _drain_wake(self) -> None:
-        if self._wake is not None:
-            with contextlib.suppress(OSError):
-                os.read(self._wake[0], 64)
+            assert connection is not None  # a pop is only under way on a connection
+            self._note(line, connection.read(line.pop_ends_at + _POP_MARGIN_IN_SECONDS))
+        if connection is not None:
+            connection.idle_since = monotonic()
 
     def _note(self, line: _Line, reply: Reply) -> None:
         """Take in the next reply that a line owes."""
@@ -348,30 +333,20 @@ class RedisServerTransport(ServerTransport):
             if reply.not_the_master:
                 raise BrokerLost(str(reply)) from error
 
-    def _unblock(self, line: _Line) -> None:
-        """End the pop that is under way by asking on another connection; leaving it would lose a message."""
-        if line.connection is None or line.connection.client_id is None:
-            return  # no right to ask for our number: the pop ends by itself
-        until = monotonic() + 1.0
-        with contextlib.suppress(BrokerError):
-            connection = line.master.take(until)
-            try:
-                connection.ask(b"CLIENT", b"UNBLOCK", line.connection.client_id, until=until)
-            finally:
-                line.master.give_back(connection)
-
     def _end_pop(self, line: _Line, until: float) -> None:
         """Bring a pop under way to its end; what it brought is then held."""
         connection = line.connection
+        if line.is_popping and connection is not None:
+            connection.receive_now()
         while line.is_popping and connection is not None and monotonic() < until:
             reply = connection.read_if_there()
             if not isinstance(reply, bool):
                 self._note(line, reply)
-            elif not connection.wait(monotonic()):
-                self._drain_wake()
-                self._unblock(line)
-                if connection.client_id is None:
-                    until = max(until, line.pop_ends_at + _POP_MARGIN_IN_SECONDS)
+            elif connection.client_id is None:
+                until = max(until, line.pop_ends_at + _POP_MARGIN_IN_SECONDS)
+                connection.wait(until)
+            else:
+                unblock(line.master, connection.client_id)
                 connection.wait(min(until, monotonic() + _UNBLOCK_AGAIN_AFTER_SECONDS))
 
     # Several masters
@@ -407,14 +382,11 @@ class RedisServerTransport(ServerTransport):
 
     def _wait_for_several(self, lines: list[_Line], until: float) -> _Line | None:
         poll = select.poll()
-        if self._wake is not None:
-            poll.register(self._wake[0], select.POLLIN)
         for line in lines:
             self._start_pop(line)
             poll.register(line.connection.fileno(), select.POLLIN)  # type: ignore[union-attr]
         left = min(until, lines[0].pop_ends_at if lines else until) - monotonic()
         poll.poll(max(left, 0.0) * 1000)
-        self._drain_wake()
         found = None
         for line in lines:
             try:
@@ -436,18 +408,24 @@ class RedisServerTransport(ServerTransport):
         if not reply_to:
             self.core.count("send.error.missing_reply_queue")
             raise InvalidMessageError("Missing reply queue name")
+        if self.core.records_metrics:
+            with self.core.timer("send"):
+                self._send(request_id, meta, body, reply_to)
+        else:
+            self._send(request_id, meta, body, reply_to)
+
+    def _send(self, request_id: int, meta: dict[str, Any], body: Body, reply_to: str) -> None:
         core = self.core
-        with core.timer("send"):
-            until = monotonic() + _SEND_LIMIT_IN_SECONDS
-            queue = self._reply_queue(reply_to)
-            line = self._line_of(queue, until)
-            expires_at = line.master.clock.now() + core.message_expiry_in_seconds
-            frames = core.sealed(request_id, meta, body, expires_at)
-            is_crowded = queue.length > core.queue_capacity // 2 and monotonic() - queue.seen_at < 1.0
-            if not self._is_serving or is_crowded or core.queue_capacity < 100:
-                core.push(line.master, queue, frames, until)
-                return
-            self._send_on(line, queue.push(frames, queue.expire), until)
+        until = monotonic() + _SEND_LIMIT_IN_SECONDS
+        queue = self._reply_queues.get(reply_to) or self._reply_queue(reply_to)
+        line = self._line_of(queue, until)
+        expires_at = line.master.clock.now() + core.message_expiry_in_seconds
+        frames = core.sealed(request_id, meta, body, expires_at)
+        is_crowded = queue.length > core.queue_capacity // 2 and monotonic() - queue.seen_at < 1.0
+        if not self._is_serving or is_crowded or core.queue_capacity < 100:
+            core.push(line.master, queue, frames, until)
+            return
+        self._send_on(line, queue.push(frames, queue.expire), until)
 
     def _send_on(self, line: _Line, pushes: bytes, until: float) -> None:
         try:
@@ -474,10 +452,8 @@ class RedisServerTransport(ServerTransport):
         return lines[self.core.backend_layer.index_of(queue.key.decode(), until)]
 
     def _reply_queue(self, name: str) -> Queue:
-        queue = self._reply_queues.get(name)
-        if queue is None:
-            queue = Queue(queue_key(name).encode(), self.core.reply_queue_life_in_seconds)
-            self._reply_queues[name] = queue
-            if len(self._reply_queues) > _MOST_REPLY_QUEUES:
-                self._reply_queues.popitem(last=False)
+        queue = Queue(queue_key(name).encode(), self.core.reply_queue_life_in_seconds)
+        self._reply_queues[name] = queue
+        if len(self._reply_queues) > _MOST_REPLY_QUEUES:
+            self._reply_queues.popitem(last=False)
         return queue

@@ -134,6 +134,7 @@ class Master:
         if connection.owed or connection.generation != generation() or len(self._idle) >= _MOST_IDLE_CONNECTIONS:
             connection.close()
         else:
+            connection.rest()
             self._idle.append(connection)
 
     def drop_idle(self) -> None:
