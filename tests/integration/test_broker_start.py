@@ -135,6 +135,7 @@ def test_a_fork_of_the_process_does_not_stop_its_broker(start_process: Callable[
     process = start_process(*python("-c", f"{START}b = start()\n{code}"))
 
     assert process.wait_for_line("answers") == "answers True"
+    assert process.wait() == 0
 
 
 def test_stopping_a_broker_that_a_thread_started_ends_its_watcher() -> None:

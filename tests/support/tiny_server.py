@@ -7,7 +7,8 @@ Run it with ``python -m tests.support.tiny_server -f 2``. ``TINY_MODE`` is one o
 * ``stuck``: does not end on signals;
 * ``starting``: has installed no handlers yet.
 
-With ``TINY_GRACE`` the supervisor is called directly, with so many seconds of grace.
+With ``TINY_PLATFORM`` it takes itself to be on another system. With ``TINY_GRACE`` the supervisor is called directly,
+with so many seconds of grace.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ class TinyServer:
 
 
 if __name__ == "__main__":
+    sys.platform = os.environ.get("TINY_PLATFORM", sys.platform)
     if "TINY_GRACE" in os.environ:
         supervise(TinyServer, 2, grace_in_seconds=float(os.environ["TINY_GRACE"]))
     else:

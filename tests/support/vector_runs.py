@@ -1,4 +1,4 @@
-"""Runs the golden vectors: starts the services that they were recorded with, and compares answers with recorded ones."""
+"""Runs the golden vectors: starts the services that they were recorded with, and compares their answers."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ def start_service(
     *,
     clock: float | None = None,
     transport: Mapping[str, Any] | None = None,
+    error_detail: str | None = "full",
     **settings: Any,
 ) -> Process:
     """Start ``vec`` or ``vec_b`` in a process of its own.
@@ -38,12 +39,15 @@ def start_service(
         name: which of the two.
         clock: the broker time at which it stands still; None for the real one.
         transport: settings of its transport.
-        settings: settings of the server; callers are told errors in full unless these say otherwise.
+        error_detail: what callers are told of exceptions; None for the default.
+        settings: further settings of the server.
     """
+    if error_detail is not None:
+        settings["error_detail"] = error_detail
     run = {
         "port": broker.port,
         "transport": dict(transport or {}),
-        "settings": {"error_detail": "full", **settings},
+        "settings": settings,
     }
     if clock is not None:
         run["clock"] = clock
@@ -53,9 +57,25 @@ def start_service(
     )
 
 
-def envelope(
-    body: Any, reply_to: str, *, expires_at: float, request_id: int = 31, **more_meta: Any
-) -> dict[str, Any]:
+class StandingClock:
+    """Takes the place of a master's clock, and always tells the same time."""
+
+    is_known = True
+
+    def __init__(self, time: float) -> None:
+        self._time = time
+
+    def now(self) -> float:
+        return self._time
+
+    def is_due(self) -> bool:
+        return False
+
+    def set(self, reply: object) -> None:
+        pass
+
+
+def envelope(body: Any, reply_to: str, *, expires_at: float, request_id: int = 31, **more_meta: Any) -> dict[str, Any]:
     """A whole message."""
     return {
         "request_id": request_id,
@@ -64,12 +84,12 @@ def envelope(
     }
 
 
-def echo_request() -> dict[str, Any]:
-    """A job that any of the services answers."""
+def status_request() -> dict[str, Any]:
+    """A job that both services answer."""
     return {
         "control": {"continue_on_error": False},
         "context": {"correlation_id": "still-there", "switches": []},
-        "actions": [{"action": "introspect", "body": {"action_name": "introspect"}}],
+        "actions": [{"action": "status", "body": {"verbose": False}}],
     }
 
 
@@ -111,7 +131,7 @@ class Lists:
         and that its worker lives on.
         """
         other = self.reply_to(service)
-        request = envelope(echo_request(), other, expires_at=4e9, request_id=32)
+        request = envelope(status_request(), other, expires_at=4e9, request_id=32)
         header = b"pysoa-redis/3//content-type:application/msgpack;"
         self.push(f"service.{service}", frame, header + SERIALIZERS[MSGPACK].dict_to_blob(request))
         assert read_message(self.pop(other))["body"]["errors"] == []
@@ -158,7 +178,11 @@ def differences(expected: Any, value: Any, where: str = "") -> list[str]:
     if isinstance(expected, list):
         if len(expected) != len(value):
             return [f"{where}: {len(value)} items instead of {len(expected)}: {value!r}"]
-        return [text for i, pair in enumerate(zip(expected, value, strict=True)) for text in differences(*pair, f"{where}.{i}")]
+        return [
+            text
+            for i, pair in enumerate(zip(expected, value, strict=True))
+            for text in differences(*pair, f"{where}.{i}")
+        ]
     return [] if expected == value else [f"{where}: {value!r} instead of {expected!r}"]
 
 

@@ -70,8 +70,10 @@ class SentJobs:
                 self._calls[service_name] = self._make_call(handler)
         if headers["control_extra"] and headers["control_extra"].get("suppress_response"):
             wait = False  # for nothing
+        # One request alone goes as that of a call does; several of one service in a batch.
+        self._intent = (wait, timeout) if len(jobs) == 1 else (False, None)
         try:
-            self._send(jobs, headers, self._batches(wait, timeout))
+            self._send(jobs, headers, self._batches(wait, timeout) if len(jobs) > 1 else {})
         except BaseException:
             self.forget()
             raise
@@ -131,7 +133,7 @@ class SentJobs:
         handler = self._handlers[service_name]
         call = self._calls[service_name]
         if handler is not None:
-            handler.intent.value = (False, None)
+            handler.intent.value = self._intent
         try:
             request_id = self._client.send_request(service_name, actions, **headers)
         except PySOATransportError as error:

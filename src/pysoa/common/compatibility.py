@@ -57,6 +57,11 @@ class ContextVar(Generic[T]):
             self._variable = contextvars.ContextVar(name, default=default)
 
     def get(self) -> T:
+        """Its value in the present context.
+
+        Raises:
+            LookupError: it has none.
+        """
         value: T = self._variable.get()
         return value
 

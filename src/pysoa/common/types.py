@@ -152,14 +152,13 @@ def job_response_message(job_response: JobResponse, client_version: tuple[int, .
             before 0.70 do. Those get errors without ``is_caller_error``; and clients before 0.44 refuse answers with
             ``context`` or ``denied_permissions``, so these are left out where they say nothing.
     """
-    knows_caller_errors = client_version >= _CALLER_ERRORS_SINCE
     message: Body = {
-        "errors": [_error_message(error, knows_caller_errors) for error in job_response.errors],
+        "errors": [_error_message(error, client_version) for error in job_response.errors],
         "context": job_response.context,
         "actions": [
             {
                 "action": action.action,
-                "errors": [_error_message(error, knows_caller_errors) for error in action.errors],
+                "errors": [_error_message(error, client_version) for error in action.errors],
                 "body": action.body,
             }
             for action in job_response.actions
@@ -170,7 +169,7 @@ def job_response_message(job_response: JobResponse, client_version: tuple[int, .
     return message
 
 
-def _error_message(error: Error, knows_caller_errors: bool) -> Body:
+def _error_message(error: Error, client_version: tuple[int, ...]) -> Body:
     message: Body = {
         "code": error.code,
         "message": error.message,
@@ -180,8 +179,8 @@ def _error_message(error: Error, knows_caller_errors: bool) -> Body:
         "denied_permissions": error.denied_permissions,
         "is_caller_error": error.is_caller_error,
     }
-    if not knows_caller_errors:
+    if client_version < _CALLER_ERRORS_SINCE:
         del message["is_caller_error"]
-        if error.denied_permissions is None:
-            del message["denied_permissions"]
+    if not client_version and error.denied_permissions is None:
+        del message["denied_permissions"]
     return message

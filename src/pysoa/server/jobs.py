@@ -146,15 +146,18 @@ class JobRun(Generic[ActionRequestT]):
 
 
 def unknown_action_error(action: str, *, is_caller_error: bool = True) -> Error:
+    """What is said of an action that the service does not have."""
     message = f'The action "{action}" was not found on this server.'
     return Error(ERROR_CODE_UNKNOWN, message, field="action", is_caller_error=is_caller_error)
 
 
 def action_timeout_error(action: str) -> Error:
+    """What is said of an action that was interrupted."""
     return Error(ERROR_CODE_ACTION_TIMEOUT, f'The action "{action}" ran for too long and had to be interrupted.')
 
 
 def job_timeout_error() -> Error:
+    """What is said of a job that was interrupted outside of its actions."""
     message = "The service job ran for too long and had to be interrupted (probably a middleware issue)."
     return Error(ERROR_CODE_JOB_TIMEOUT, message)
 

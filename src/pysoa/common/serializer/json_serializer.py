@@ -79,8 +79,9 @@ def _check_items(text: str) -> None:
     # An item has at least two characters; and only where commas in strings may be the cause is it worth a closer look.
     if len(text) <= 2 * MAXIMUM_ITEMS or text.count(",") + _openings(text) <= MAXIMUM_ITEMS:
         return
-    bare = _STRING_OR_EMPTY.sub("0", text)
-    if bare.count(",") + _openings(bare) > MAXIMUM_ITEMS:
+    # An item has at most two of these, a key and a value.
+    bare, strings = _STRING_OR_EMPTY.subn("0", text, 2 * MAXIMUM_ITEMS + 2)
+    if strings > 2 * MAXIMUM_ITEMS + 1 or bare.count(",") + _openings(bare) > MAXIMUM_ITEMS:
         raise ValueError(f"more than {MAXIMUM_ITEMS} items")
 
 

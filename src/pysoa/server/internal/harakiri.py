@@ -6,6 +6,7 @@ Works by SIGALRM, and so in the main thread only.
 from __future__ import annotations
 
 import atexit
+import contextvars
 import os
 import signal
 import sys
@@ -107,7 +108,8 @@ def end_process(last_words: Callable[[], None]) -> NoReturn:
             atexit._run_exitfuncs()
 
     # In a thread of its own, for a lock that it needs may be held by what hangs.
-    thread = threading.Thread(target=leave, name="pysoa-harakiri", daemon=True)
+    context = contextvars.copy_context()  # the log tells which request it was
+    thread = threading.Thread(target=context.run, args=(leave,), name="pysoa-harakiri", daemon=True)
     thread.start()
     thread.join(EXIT_SECONDS)
     os._exit(1)

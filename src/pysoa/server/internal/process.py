@@ -211,6 +211,7 @@ class ServerProcess:
             end_process(self._last_words)
         self._was_struck = True
         self._server.shutting_down = True
+        self._server.exit_code = 1
         if self.watch is not None:
             self.watch.allow_grace(limits["shutdown_grace"])
         status = thread_status(frame)

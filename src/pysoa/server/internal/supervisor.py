@@ -335,4 +335,5 @@ def _end_with_supervisor(life_reader: int) -> None:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    sys.stdout.write(f"{line}\n")  # in one piece, unlike print: the workers write to the same place
+    sys.stdout.flush()

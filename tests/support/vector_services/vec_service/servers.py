@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from pysoa.server.server import Server
+from pysoa.server.types import ActionType
 from vec_service import actions
 
 
@@ -10,7 +14,7 @@ class Vec(Server):
     """The vectors service."""
 
     service_name = "vec"
-    action_class_map = {
+    action_class_map: ClassVar[Mapping[str, ActionType]] = {
         "echo": actions.Echo,
         "square": actions.Square,
         "place_order": actions.PlaceOrder,
@@ -42,7 +46,11 @@ class VecB(Server):
     """The second vectors service."""
 
     service_name = "vec_b"
-    action_class_map = {"context_echo": actions.ContextEcho, "fail": actions.Fail, "status": actions.Status}
+    action_class_map: ClassVar[Mapping[str, ActionType]] = {
+        "context_echo": actions.ContextEcho,
+        "fail": actions.Fail,
+        "status": actions.Status,
+    }
 
 
 SERVERS = {server.service_name: server for server in (Vec, VecB)}

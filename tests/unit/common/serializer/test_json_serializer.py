@@ -36,7 +36,7 @@ def test_bytes_views_and_text_are_read() -> None:
 
 
 def test_keys_are_written_as_text() -> None:
-    assert serializer.dict_to_blob({1: "a", None: 2, True: 3.5}) == b'{"1": 3.5, "null": 2}'
+    assert serializer.dict_to_blob({1: "a", None: 2, False: 3.5}) == b'{"1": "a", "null": 2, "false": 3.5}'
 
 
 @pytest.mark.parametrize("write", [serializer.dict_to_blob, serializer.message_to_blob])
