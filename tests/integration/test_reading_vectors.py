@@ -119,6 +119,7 @@ def expected_refusal(side: str, case: dict[str, Any]) -> Refusal | None:
 def received_as_recorded(core: RedisTransportCore, recorded: dict[str, Any]) -> None:
     message = core.receive_message(QUEUE, LONG_ENOUGH)
 
+    assert message.meta is not None
     version = message.meta.pop("protocol_version")
     serializer = message.meta.pop("serializer")
     assert message.request_id == recorded["request_id"]

@@ -30,7 +30,7 @@ ANSWERED = [name for name, case in CASES.items() if case.get("response")]
 
 REQUESTS = "service.vec"
 REPLIES = f"service.vec.{FIXED['client_id']}!{FIXED['thread_id_hex']}"
-NEWEST_KNOWN = [1, 4, 9]
+FIXED_VERSION = [1, 4, 9]
 
 # 1.4.9 sent the error that takes the place of such an answer in protocol 3 and in its own content type, whatever its
 # client could read. Ours keeps to what the request was written in: frame headers by the name of the case.
@@ -54,7 +54,7 @@ def settings_of_server(name: str) -> str:
     return "json" if name.startswith("square_") and name.endswith("_json") else "plain"
 
 
-SETTINGS = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {},
     "json": {"default_serializer_config": {"path": "pysoa.common.serializer:JSONSerializer"}},
     "chunking": {"chunk_messages_larger_than_bytes": 102400, "maximum_message_size_in_bytes": 1024 * 1024},
@@ -100,7 +100,7 @@ def make_client(broker: Broker, monkeypatch: pytest.MonkeyPatch, case: dict[str,
     path = "pysoa.common.transport.redis_gateway.client:RedisClientTransport"
     client = Client({"vec": {"transport": {"path": path, "kwargs": kwargs}}})
     handler = client._get_handler("vec")
-    handler._client_version = NEWEST_KNOWN
+    monkeypatch.setattr(handler, "_client_version", FIXED_VERSION)
     handler.request_counter = FIXED["request_id"] - 1
     handler.transport.client_id = FIXED["client_id"]
     (master,) = handler.transport.core.backend_layer.masters(float("inf"))

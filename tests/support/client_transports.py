@@ -30,6 +30,25 @@ def echo(body: Body) -> Body:
     }
 
 
+WRONG = {"code": "WRONG", "message": "it is"}
+
+
+def failing(body: Body) -> Body:
+    """As ``echo``, but actions named ``fail`` have errors, and a job that begins with ``fail_job`` has."""
+    answer = echo(body)
+    if answer["actions"][0]["action"] == "fail_job":
+        return {"errors": [WRONG], "context": {}, "actions": []}
+    for action in answer["actions"]:
+        if action["action"] == "fail":
+            action.update(errors=[WRONG], body={})
+    return answer
+
+
+def lost(body: Body) -> Body | None:
+    """As ``failing``, but there is no response to a job with an action named ``lost``."""
+    return None if any(action["action"] == "lost" for action in body["actions"]) else failing(body)
+
+
 @attr.s(auto_attribs=True)
 class SentRequest:
     """A request as it was sent."""
@@ -111,8 +130,8 @@ class ListeningTransport(ScriptedTransport):
         self.told: list[Any] = []
         self.batch_errors: deque[PySOATransportError | dict[int, PySOATransportError]] = deque()
         self._batches: dict[int, list[tuple[Any, ...]]] = {}
-        self._ids: dict[int, set[int]] = defaultdict(set)
-        self._boxes: dict[int, deque[ReceivedMessage]] = defaultdict(deque)
+        self._ids: dict[Hashable, set[int]] = defaultdict(set)
+        self._boxes: dict[Hashable, deque[ReceivedMessage]] = defaultdict(deque)
         self._changed = threading.Condition()
 
     def send_request_message(
@@ -129,20 +148,21 @@ class ListeningTransport(ScriptedTransport):
             raise error
         self.sent.append(SentRequest(request_id, meta, body, expiry))
         if not body["control"]["suppress_response"]:
-            self._ids[threading.get_ident()].add(request_id)
+            with self._changed:
+                self._ids[self.channel()].add(request_id)
             self.respond(request_id, self.answer(body))
 
     def respond(self, request_id: Any, answer: Any) -> None:
         if answer is None:
             return
         with self._changed:
-            for thread, ids in self._ids.items():
+            for channel, ids in self._ids.items():
                 if request_id in ids:
-                    self._boxes[thread].append(ReceivedMessage(request_id, {}, answer))
+                    self._boxes[channel].append(ReceivedMessage(request_id, {}, answer))
             self._changed.notify_all()
 
     def receive_response_message(self, receive_timeout_in_seconds: float | None = None) -> ReceivedMessage:
-        return self.receive_from(threading.get_ident(), receive_timeout_in_seconds)
+        return self.receive_from(self.channel(), receive_timeout_in_seconds)
 
     def expect_reply(self, timeout_in_seconds: float | None) -> None:
         self.told.append(("expect_reply", timeout_in_seconds))
@@ -170,7 +190,6 @@ class ListeningTransport(ScriptedTransport):
         return threading.get_ident()
 
     def receive_from(self, channel: Hashable, receive_timeout_in_seconds: float | None = None) -> ReceivedMessage:
-        assert isinstance(channel, int)
         self.timeouts.append(receive_timeout_in_seconds)
         if self.receive_errors and (error := self.receive_errors.popleft()) is not None:
             raise error
@@ -195,10 +214,18 @@ class ListeningTransport(ScriptedTransport):
                 ids.difference_update(request_ids)
 
 
+@accepts_kwargs(NO_KWARGS)
+class SharedTransport(ListeningTransport):
+    """The same with one channel for all threads."""
+
+    def channel(self) -> Hashable:
+        return None
+
+
 def make_client(*services: str, transport: str = "ScriptedTransport", client_class: Any = Client, **kwargs: Any) -> Any:
     """A client of the services, each on a transport of the class."""
     settings = {"transport": {"path": f"{__name__}:{transport}"}, "middleware": kwargs.pop("middleware", [])}
-    return client_class({name: settings for name in services or ("square",)}, **kwargs)
+    return client_class(dict.fromkeys(services or ("square",), settings), **kwargs)
 
 
 def transport_of(client: Client, service_name: str = "square") -> Any:

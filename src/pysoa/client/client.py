@@ -427,6 +427,13 @@ class Client:
             handler = self.handlers.get(service_name)  # type: ignore[assignment] # None is seen below
         return handler if getattr(type(handler), "get_all_responses", None) is _handler_get_all_responses else None
 
+    def _call_for(self, service_name: str, request_ids: Iterable[int], is_future: bool) -> AwaitedCall:
+        """What waits for the responses to requests that this thread has just sent."""
+        handler = self.handlers.get(service_name)
+        if not isinstance(handler, ServiceHandler):
+            return AwaitedCall(request_ids, None)
+        return handler.future_call(request_ids) if is_future else handler.call(request_ids)
+
     def _gather(self, service_name: str, call: AwaitedCall, deadline: float | None, from_any_thread: bool) -> None:
         """Wait for the responses that a call misses; some may still be missing when no more come."""
         handler = self._handler_for_call(service_name)
@@ -455,7 +462,7 @@ class Client:
         handler = self._handler_for_call(service_name)
         if handler is None:
             request_id = self.send_request(service_name, actions, **headers)
-            call = AwaitedCall((request_id,), None)
+            call = self._call_for(service_name, (request_id,), False)
         else:
             handler.intent.value = (True, timeout or None)
             try:

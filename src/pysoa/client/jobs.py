@@ -29,6 +29,8 @@ class JobsClient(Protocol):
 
     def _handler_for_call(self, service_name: str) -> ServiceHandler | None: ...
 
+    def _call_for(self, service_name: str, request_ids: Iterable[int], is_future: bool) -> AwaitedCall: ...
+
     def _gather(self, service_name: str, call: AwaitedCall, deadline: float | None, from_any_thread: bool) -> None: ...
 
     def _forget(self, service_name: str, request_ids: Iterable[int]) -> None: ...
@@ -65,9 +67,7 @@ class SentJobs:
         jobs = list(jobs)
         for service_name, _ in jobs:
             if service_name not in self._handlers:
-                handler = client._handler_for_call(service_name)
-                self._handlers[service_name] = handler
-                self._calls[service_name] = self._make_call(handler)
+                self._handlers[service_name] = client._handler_for_call(service_name)
         if headers["control_extra"] and headers["control_extra"].get("suppress_response"):
             wait = False  # for nothing
         # One request alone goes as that of a call does; several of one service in a batch.
@@ -77,11 +77,6 @@ class SentJobs:
         except BaseException:
             self.forget()
             raise
-
-    def _make_call(self, handler: ServiceHandler | None) -> AwaitedCall:
-        if handler is None:
-            return AwaitedCall((), None)
-        return handler.call(()) if self._waits else handler.future_call(())
 
     def _batches(self, wait: bool, timeout: float | None) -> dict[str, AbstractContextManager[None]]:
         return {
@@ -131,7 +126,6 @@ class SentJobs:
 
     def _send_job(self, service_name: str, actions: ActionRequestArgumentIterable, headers: Mapping[str, Any]) -> None:
         handler = self._handlers[service_name]
-        call = self._calls[service_name]
         if handler is not None:
             handler.intent.value = self._intent
         try:
@@ -144,6 +138,9 @@ class SentJobs:
         finally:
             if handler is not None:
                 handler.intent.value = None
+        call = self._calls.get(service_name)
+        if call is None:
+            call = self._calls[service_name] = self._client._call_for(service_name, (), not self._waits)
         call.missing.add(request_id)
         if handler is not None:
             handler.claim((request_id,))
@@ -204,7 +201,9 @@ class SentJobs:
 
     def _fail(self, service_name: str, error: PySOATransportError) -> None:
         """Put an error in the place of each response of the service that it cost."""
-        call = self._calls[service_name]
+        call = self._calls.get(service_name)
+        if call is None:
+            return
         errors = error.errors if isinstance(error, BatchSendError) else dict.fromkeys(call.missing, error)
         call.responses.update(errors)
         self._client._forget(service_name, errors)

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from pysoa.common.fields import NO_KWARGS
+from pysoa.common.fields import Boolean, Dictionary
 from pysoa.common.plugins import accepts_kwargs
 from pysoa.common.serializer.base import Serializer
 from pysoa.common.serializer.errors import InvalidField, InvalidMessage
@@ -21,7 +21,12 @@ _FAULTS = (ValueError, TypeError, RecursionError)
 _STRING_OR_EMPTY = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|\[\s*+\]|\{\s*+\}', re.DOTALL)
 
 
-@accepts_kwargs(NO_KWARGS)
+@accepts_kwargs(
+    Dictionary(
+        {"strict_json": Boolean(description="Refuse NaN, Infinity, and keys that come twice in one map")},
+        optional_keys=("strict_json",),
+    )
+)
 class JSONSerializer(Serializer):
     """JSON as Python's ``json`` writes it by default, in UTF-8.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pysoa.common.serializer.amount import Amount
 from pysoa.common.serializer.errors import InvalidField
 
 __all__ = ("opened", "plain")
@@ -41,6 +42,6 @@ def opened(value: Any) -> dict[str, Any] | list[Any] | None:
     if isinstance(value, (tuple, set, frozenset)):
         return list(value)
     fields = getattr(type(value), "__attrs_attrs__", None)
-    if fields is not None:
+    if fields is not None and not isinstance(value, Amount):  # an amount is a value of the wire
         return {field.name: getattr(value, field.name) for field in fields}
     return None

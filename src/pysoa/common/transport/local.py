@@ -67,6 +67,7 @@ class LocalClientTransport(ClientTransport, ServerTransport):
     """
 
     is_local = True
+    encodes_values = True
 
     def __init__(
         self,

@@ -12,7 +12,10 @@ def main() -> None:
     if "clock" in RUN:
         from pysoa.common.transport.redis_gateway.backend.base import BrokerClock
 
-        BrokerClock.now = lambda _: RUN["clock"]  # type: ignore[method-assign,misc]
+        def standing(clock: BrokerClock) -> float:
+            return float(RUN["clock"])
+
+        BrokerClock.now = standing  # type: ignore[method-assign]
 
     from vec_service.servers import SERVERS
 

@@ -13,7 +13,7 @@ try:
         UnicodeString,
     )
 except ImportError:
-    from pysoa.common.fields import (  # type: ignore[assignment]
+    from pysoa.common.fields import (
         Boolean,
         Dictionary,
         Integer,

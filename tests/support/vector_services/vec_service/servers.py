@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 from pysoa.server.server import Server
-from pysoa.server.types import ActionType
 from vec_service import actions
 
 
@@ -14,7 +10,7 @@ class Vec(Server):
     """The vectors service."""
 
     service_name = "vec"
-    action_class_map: ClassVar[Mapping[str, ActionType]] = {
+    action_class_map = {
         "echo": actions.Echo,
         "square": actions.Square,
         "place_order": actions.PlaceOrder,
@@ -46,7 +42,7 @@ class VecB(Server):
     """The second vectors service."""
 
     service_name = "vec_b"
-    action_class_map: ClassVar[Mapping[str, ActionType]] = {
+    action_class_map = {
         "context_echo": actions.ContextEcho,
         "fail": actions.Fail,
         "status": actions.Status,

@@ -33,7 +33,9 @@ def test_request_ids_of_foreign_clients_are_kept(request_id: Any) -> None:
     assert read_envelope(envelope(request_id=request_id), "vec", NOW)[0] == request_id
 
 
-@pytest.mark.parametrize("meta", [{}, {"__expiry__": None}, {"__expiry__": 0}, {"__expiry__": NOW}, {"__expiry__": 2e9}])
+@pytest.mark.parametrize(
+    "meta", [{}, {"__expiry__": None}, {"__expiry__": 0}, {"__expiry__": NOW}, {"__expiry__": 2e9}]
+)
 def test_what_has_not_expired_is_let_through(meta: dict[str, Any]) -> None:
     assert read_envelope(envelope(meta=meta), "vec", NOW)[1] == meta
     assert not is_expired(meta, NOW)
@@ -54,18 +56,34 @@ def test_what_has_expired_is_a_timeout(expiry: float) -> None:
         pytest.param(None, "Message is not a map for service vec", id="message is null"),
         pytest.param(envelope(meta=None), "Meta is not a map for service vec", id="meta is null"),
         pytest.param(envelope(meta=[]), "Meta is not a map for service vec", id="meta is a list"),
-        pytest.param(envelope(meta={1: 2}), "A key of the meta is not text for service vec", id="meta has a number key"),
-        pytest.param(envelope(meta={"__expiry__": "soon"}), "Expiry is not a number for service vec", id="expiry is text"),
-        pytest.param(envelope(meta={"__expiry__": [1]}), "Expiry is not a number for service vec", id="expiry is a list"),
-        pytest.param(envelope(meta={"__expiry__": True}), "Expiry is not a number for service vec", id="expiry is true"),
         pytest.param(
-            envelope(meta={"__expiry__": Decimal("NaN")}), "Expiry is not a number for service vec", id="expiry is decimal"
+            envelope(meta={1: 2}), "A key of the meta is not text for service vec", id="meta has a number key"
+        ),
+        pytest.param(
+            envelope(meta={"__expiry__": "soon"}), "Expiry is not a number for service vec", id="expiry is text"
+        ),
+        pytest.param(
+            envelope(meta={"__expiry__": [1]}), "Expiry is not a number for service vec", id="expiry is a list"
+        ),
+        pytest.param(
+            envelope(meta={"__expiry__": True}), "Expiry is not a number for service vec", id="expiry is true"
+        ),
+        pytest.param(
+            envelope(meta={"__expiry__": Decimal("NaN")}),
+            "Expiry is not a number for service vec",
+            id="expiry is decimal",
         ),
         pytest.param({"meta": {}, "body": {}}, "No request ID for service vec", id="no request id"),
         pytest.param(envelope(request_id=None), "No request ID for service vec", id="request id is null"),
-        pytest.param(envelope(request_id=[1]), "Request ID is not a single value for service vec", id="request id is a list"),
-        pytest.param(envelope(request_id={}), "Request ID is not a single value for service vec", id="request id is a map"),
-        pytest.param(envelope(request_id=True), "Request ID is not a single value for service vec", id="request id is true"),
+        pytest.param(
+            envelope(request_id=[1]), "Request ID is not a single value for service vec", id="request id is a list"
+        ),
+        pytest.param(
+            envelope(request_id={}), "Request ID is not a single value for service vec", id="request id is a map"
+        ),
+        pytest.param(
+            envelope(request_id=True), "Request ID is not a single value for service vec", id="request id is true"
+        ),
     ],
 )
 def test_what_has_not_the_shape_of_an_envelope_is_refused(message: Any, told: str) -> None:

@@ -103,7 +103,7 @@ def test_a_version_that_does_not_exist_is_refused(number: bytes) -> None:
     ],
 )
 def test_numbers_of_chunks_that_are_none_are_refused(headers: bytes) -> None:
-    with pytest.raises(InvalidMessageError, match="^Invalid number of a chunk: ") as refusal:
+    with pytest.raises(InvalidMessageError, match=r"^Invalid number of a chunk: ") as refusal:
         read_frame(b"pysoa-redis/3//content-type:application/msgpack;" + headers + b"\x80")
 
     assert len(str(refusal.value)) < 60

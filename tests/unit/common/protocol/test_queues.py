@@ -34,12 +34,10 @@ def test_each_key_has_a_shard_by_its_hash(ring_size: int) -> None:
 
 
 def test_shards_are_those_of_older_peers() -> None:
-    # 0x8E2 = 2274 and 0xC5F = 3167 are the lowest 12 bits of these keys' checksums.
     key = "pysoa:service.vec.0123456789abcdef0123456789abcdef!7f00deadbeef"
 
-    assert [shard_index(key, ring_size) for ring_size in (1, 2, 3, 4, 16)] == [
-        int((crc32(key.encode()) & 0xFFF) * ring_size / 4096) for ring_size in (1, 2, 3, 4, 16)
-    ]
+    assert crc32(key.encode()) & 0xFFF == 631
+    assert [shard_index(key, ring_size) for ring_size in (1, 6, 7, 16)] == [0, 0, 1, 2]
 
 
 def test_with_one_master_the_suffix_is_the_thread() -> None:

@@ -58,7 +58,9 @@ def is_of_the_protocol(case: dict[str, Any], side: str) -> bool:
     return case[side].get("error", {}).get("message") not in (UNSUPPORTED, NOTHING_LEFT)
 
 
-SIDES = [(name, side) for name, case in CASES.items() for side in ("client", "server") if is_of_the_protocol(case, side)]
+SIDES = [
+    (name, side) for name, case in CASES.items() for side in ("client", "server") if is_of_the_protocol(case, side)
+]
 
 
 def test_every_deviation_is_that_of_a_case() -> None:
@@ -113,11 +115,37 @@ def test_chunked_requests_are_seen_to_be_chunked(name: str) -> None:
         assert read_frame(data).chunk_count is not None
 
 
-def sent() -> dict[str, tuple[str, list[dict[str, Any]]]]:
-    """Every message of the recorded round trips that is noted in full: its frames, and what they were made of."""
-    return {
-        f"{trip['name']}-{side}": (trip[side]["frames"], trip[side])
-        for trip in load("transport_round_trips")["round_trips"]
-        for side in ("request", "response")
-        if trip.get(side) and trip[side].get("frames")
-    }
+SENT = {
+    f"{trip['name']}-{side}": (trip["content_type"], trip[side])
+    for trip in load("transport_round_trips")["round_trips"]
+    for side in ("request", "response")
+    if trip.get(side)
+}
+
+
+@pytest.mark.parametrize("name", SENT)
+def test_each_recorded_message_is_framed_as_it_was(name: str) -> None:
+    content_type, recorded = SENT[name]
+    first = recorded["frames"][0]
+    header = read_frame(first["header_text"].encode())
+    mime_type = header.content_type or content_type
+    message = from_notation(recorded.get("joined_message") or first["message"])
+
+    payload = Serializer.resolve_serializer(mime_type).message_to_blob(message)
+    frames = write_frames(header.version, mime_type, payload, 102_400)
+
+    assert [len(frame) for frame in frames] == [frame["frame_length"] for frame in recorded["frames"]]
+    for frame, expected in zip(frames, recorded["frames"], strict=True):
+        if "frame_hex" in expected:
+            assert frame.hex() == expected["frame_hex"]
+        else:
+            assert hashlib.sha256(frame).hexdigest() == expected["frame_sha256"]
+
+
+def test_recorded_messages_are_of_every_version_and_format() -> None:
+    firsts = [recorded["frames"][0]["header_text"].encode() for _, recorded in SENT.values()]
+
+    kinds = {(read_frame(first).version, read_frame(first).content_type) for first in firsts}
+
+    assert {version for version, _ in kinds} == set(ProtocolVersion)
+    assert {content_type for _, content_type in kinds} == {None, "application/json", "application/msgpack"}

@@ -117,6 +117,16 @@ def test_strict_json_neither_writes_nor_reads_what_is_no_number(constant: float)
         strict.blob_to_dict(blob)
 
 
+@pytest.mark.parametrize(
+    ("kwargs", "is_accepted"),
+    [({}, True), ({"strict_json": True}, True), ({"strict_json": 1}, False), ({"other": True}, False)],
+)
+def test_settings_may_ask_for_strict_json(kwargs: dict[str, Any], is_accepted: bool) -> None:
+    schema = JSONSerializer._conformity_initialization_schema  # type: ignore[attr-defined]
+
+    assert (not schema.errors(kwargs)) is is_accepted
+
+
 def test_strict_json_refuses_double_keys() -> None:
     blob = b'{"a": {"k": 1, "k": 2}}'
 

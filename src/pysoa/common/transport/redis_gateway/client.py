@@ -38,7 +38,7 @@ from pysoa.common.transport.redis_gateway.backend.base import Master
 from pysoa.common.transport.redis_gateway.commands import Queue, is_queue_full
 from pysoa.common.transport.redis_gateway.connection import BrokerError, BrokerLost, BrokerRefused, Reply, generation
 from pysoa.common.transport.redis_gateway.core import RedisTransportClientCore
-from pysoa.common.transport.redis_gateway.mailbox import ReplyQueue, read_any
+from pysoa.common.transport.redis_gateway.mailbox import Mailbox, ReplyQueue, Unsent, read_any
 from pysoa.common.transport.redis_gateway.presence import Presence
 from pysoa.common.transport.redis_gateway.settings import RedisTransportSchema
 from pysoa.common.types import Body
@@ -54,53 +54,6 @@ _NEVER: Final = float("-inf")
 
 # Ids of requests that expired so long ago are forgotten: their replies would have expired too.
 _FORGET_AFTER_SECONDS: Final = 60.0
-
-
-class _Unsent:
-    """A request of a batch, ready to be pushed."""
-
-    __slots__ = ("frames", "life", "request_id")
-
-    def __init__(self, request_id: int, frames: list[bytes], life: float) -> None:
-        self.request_id = request_id
-        self.frames = frames
-        self.life = life
-
-
-class _Mailbox:
-    """What one thread has sent and where its replies arrive.
-
-    Attributes:
-        generation: that of the process that made it.
-        outstanding: ids of the requests whose replies have not come, and when each is forgotten.
-        reply_queues: by the index of their master; made when first needed.
-        awaited_until: the deadline of the next request, where it has been announced by ``expect_reply``.
-        batch: requests collected for one packet, by the index of their master; None outside of a batch.
-        suspicious: requests to take back if it turns out that nobody serves: id, master, key and frame.
-        ask_at: when to find that out.
-    """
-
-    __slots__ = (
-        "__weakref__",
-        "ask_at",
-        "awaited_until",
-        "batch",
-        "generation",
-        "outstanding",
-        "reply_queues",
-        "suspicious",
-        "thread_hex",
-    )
-
-    def __init__(self, thread_hex: str) -> None:
-        self.thread_hex = thread_hex
-        self.generation = generation()
-        self.outstanding: dict[int, float] = {}
-        self.reply_queues: dict[int, ReplyQueue] = {}
-        self.awaited_until: float | None = None
-        self.batch: dict[int, list[_Unsent]] | None = None
-        self.suspicious: list[tuple[int, Master, bytes, bytes]] = []
-        self.ask_at = 0.0
 
 
 @accepts_kwargs(RedisTransportSchema())
@@ -126,13 +79,13 @@ class RedisClientTransport(ClientTransport):
         self._request_queues: dict[int, Queue] = {}
         self._presence_asked_at: dict[int, float] = {}
         self._local = threading.local()
-        self._mailboxes: weakref.WeakSet[_Mailbox] = weakref.WeakSet()
+        self._mailboxes: weakref.WeakSet[Mailbox] = weakref.WeakSet()
 
     # Whose mailbox
 
-    def _mailbox(self) -> _Mailbox:
+    def _mailbox(self) -> Mailbox:
         try:
-            mailbox: _Mailbox = self._local.mailbox
+            mailbox: Mailbox = self._local.mailbox
             if mailbox.generation == generation():
                 return mailbox
         except AttributeError:
@@ -142,11 +95,11 @@ class RedisClientTransport(ClientTransport):
             self.client_id = uuid.uuid4().hex
             self._generation = generation()
             self._mailboxes = weakref.WeakSet()
-        mailbox = self._local.mailbox = _Mailbox(get_hex_thread_id())
+        mailbox = self._local.mailbox = Mailbox(get_hex_thread_id())
         self._mailboxes.add(mailbox)
         return mailbox
 
-    def _reply_queue(self, mailbox: _Mailbox, index: int, masters: Any) -> ReplyQueue:
+    def _reply_queue(self, mailbox: Mailbox, index: int, masters: Any) -> ReplyQueue:
         queue = mailbox.reply_queues.get(index)
         if queue is None:
             suffix = reply_suffix(self.service_name, self.client_id, mailbox.thread_hex, index, len(masters))
@@ -241,7 +194,7 @@ class RedisClientTransport(ClientTransport):
             if is_awaited:
                 mailbox.outstanding[request_id] = now + life + _FORGET_AFTER_SECONDS
             if mailbox.batch is not None:
-                mailbox.batch.setdefault(index, []).append(_Unsent(request_id, frames, life))
+                mailbox.batch.setdefault(index, []).append(Unsent(request_id, frames, life))
                 master.give_back(connection)
                 return
         except BaseException:
@@ -251,7 +204,7 @@ class RedisClientTransport(ClientTransport):
         request_queue = self._request_queue(index, life)
         fused = reply_queue if is_awaited and awaited_until is not None else None
         try:
-            self._push(master, connection, request_queue, [_Unsent(request_id, frames, life)], fused, until)
+            self._push(master, connection, request_queue, [Unsent(request_id, frames, life)], fused, until)
         except BatchSendError as error:
             mailbox.outstanding.pop(request_id, None)
             raise error.errors[request_id] from error.errors[request_id].__cause__
@@ -269,7 +222,7 @@ class RedisClientTransport(ClientTransport):
             self._request_queues[index] = queue
         return queue
 
-    def _send_batch(self, mailbox: _Mailbox, batch: dict[int, list[_Unsent]], awaited_until: float | None) -> None:
+    def _send_batch(self, mailbox: Mailbox, batch: dict[int, list[Unsent]], awaited_until: float | None) -> None:
         errors: dict[int, PySOATransportError] = {}
         for index, unsent in batch.items():
             until = awaited_until or monotonic() + min(item.life for item in unsent)
@@ -296,7 +249,7 @@ class RedisClientTransport(ClientTransport):
         master: Master,
         connection: Any,
         request_queue: Queue,
-        unsent: list[_Unsent],
+        unsent: list[Unsent],
         reply_queue: ReplyQueue | None,
         until: float,
     ) -> None:
@@ -344,7 +297,7 @@ class RedisClientTransport(ClientTransport):
         self._check(master, request_queue, unsent, answers if by_script else answers[:1] * len(unsent), until)
 
     def _check(
-        self, master: Master, request_queue: Queue, unsent: list[_Unsent], answers: list[Reply], until: float
+        self, master: Master, request_queue: Queue, unsent: list[Unsent], answers: list[Reply], until: float
     ) -> None:
         """Look at the broker's answer to each push, and try again what it has not carried out and may next time."""
         errors: dict[int, PySOATransportError] = {}
@@ -373,7 +326,7 @@ class RedisClientTransport(ClientTransport):
 
     def receive_from(self, channel: Hashable, receive_timeout_in_seconds: float | None = None) -> ReceivedMessage:
         mailbox = channel
-        if not isinstance(mailbox, _Mailbox) or mailbox.generation != generation():
+        if not isinstance(mailbox, Mailbox) or mailbox.generation != generation():
             return NO_MESSAGE
         if not self._prune(mailbox):
             return NO_MESSAGE
@@ -391,7 +344,7 @@ class RedisClientTransport(ClientTransport):
             core.count("receive.error.transient")
             raise
 
-    def _prune(self, mailbox: _Mailbox) -> int:
+    def _prune(self, mailbox: Mailbox) -> int:
         """How many requests are outstanding, without those that are so old that no reply can come."""
         outstanding = mailbox.outstanding
         if outstanding and next(iter(outstanding.values())) < monotonic():
@@ -400,7 +353,7 @@ class RedisClientTransport(ClientTransport):
                 outstanding.pop(request_id, None)
         return len(outstanding)
 
-    def _receive(self, mailbox: _Mailbox, until: float) -> ReceivedMessage:
+    def _receive(self, mailbox: Mailbox, until: float) -> ReceivedMessage:
         """The next response to a request that is outstanding; whatever else arrives is dropped and counted."""
         core = self.core
         while True:
@@ -427,7 +380,7 @@ class RedisClientTransport(ClientTransport):
             # The assembler starts anew now: a frame that does not continue one message may well begin another.
             return self.core.whole_frame(data, reply_queue.assembler)
 
-    def _next_frame(self, mailbox: _Mailbox, until: float) -> tuple[ReplyQueue, bytes]:
+    def _next_frame(self, mailbox: Mailbox, until: float) -> tuple[ReplyQueue, bytes]:
         while True:
             pause_at = mailbox.ask_at if mailbox.suspicious else until
             found = self._wait(mailbox, min(until, max(pause_at, 0.0)))
@@ -438,7 +391,7 @@ class RedisClientTransport(ClientTransport):
             if mailbox.suspicious:
                 self._take_back_if_unserved(mailbox, until)
 
-    def _wait(self, mailbox: _Mailbox, until: float) -> tuple[ReplyQueue, bytes] | None:
+    def _wait(self, mailbox: Mailbox, until: float) -> tuple[ReplyQueue, bytes] | None:
         reply_queues = mailbox.reply_queues
         if len(reply_queues) == 1:
             (queue,) = reply_queues.values()
@@ -465,7 +418,7 @@ class RedisClientTransport(ClientTransport):
     # Nobody serves
 
     def _suspect(
-        self, mailbox: _Mailbox, index: int, master: Master, request_queue: Queue, unsent: list[_Unsent]
+        self, mailbox: Mailbox, index: int, master: Master, request_queue: Queue, unsent: list[Unsent]
     ) -> None:
         """Note what to take back if no reply comes soon and nobody serves."""
         now = monotonic()
@@ -473,7 +426,7 @@ class RedisClientTransport(ClientTransport):
             mailbox.ask_at = now + _ASK_FOR_PRESENCE_AFTER_SECONDS
             mailbox.suspicious += [(item.request_id, master, request_queue.key, item.frames[0]) for item in unsent]
 
-    def _take_back_if_unserved(self, mailbox: _Mailbox, until: float) -> None:
+    def _take_back_if_unserved(self, mailbox: Mailbox, until: float) -> None:
         """Take requests off the queue when the service's workers have all gone.
 
         Raises:

@@ -7,7 +7,7 @@ from typing import Final
 
 from pysoa.common.transport.redis_gateway.connection import pack
 
-__all__ = ("Queue", "blocking_pop", "is_queue_full", "pop_more", "push", "push_back")
+__all__ = ("Queue", "blocking_pop", "is_queue_full", "pop_more", "push_back")
 
 _QUEUE_FULL: Final = "queue full"
 
@@ -41,6 +41,7 @@ class Queue:
         return pack(b"RPUSH", self.key, *frames) + then
 
     def saw_length(self, length: int, now: float) -> None:
+        """Note how long a push found the list."""
         self.length = length
         self.seen_at = now
 
@@ -48,10 +49,6 @@ class Queue:
         """Whether the length has to be checked by the script before the next push."""
         # The overshoot of an unchecked push is bounded by what others push within a second into the free half.
         return capacity < 100 or now - self.seen_at > 1.0 or self.length > capacity // 2
-
-
-def push(key: bytes, frames: Sequence[bytes]) -> bytes:
-    return pack(b"RPUSH", key, *frames)
 
 
 def push_back(key: bytes, frames: Sequence[bytes]) -> bytes:

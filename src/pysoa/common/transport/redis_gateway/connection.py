@@ -1,8 +1,7 @@
-"""Connections to Redis: the one module that opens them, writes to them and reads from them.
+"""Connections to Redis: the one module that writes to them and reads from them.
 
-redis-py opens a connection (TLS, users and passwords, databases, users' own ``connection_kwargs``); from then on its
-socket is ours. Commands are written as ready bytes and replies are parsed by hiredis, because redis-py's own clients
-cost several times as much, resend commands by themselves and give a pop up while its message is on the way.
+Commands are written as ready bytes and replies are parsed by hiredis, because redis-py's own clients cost several times
+as much, resend commands by themselves and give a pop up while its message is on the way.
 
 A connection belongs to one thread at a time. It is used again only while every reply that it owes has been read:
 whoever gives up waiting closes it.
@@ -10,15 +9,12 @@ whoever gives up waiting closes it.
 
 from __future__ import annotations
 
-import ipaddress
+import contextlib
 import os
-import queue
 import select
 import socket
 import struct
 import sys
-import threading
-from collections.abc import Callable, Mapping
 from typing import Any, Final, Self, TypeAlias
 
 import hiredis
@@ -33,21 +29,19 @@ __all__ = (
     "BrokerUnreachable",
     "RedisConnection",
     "Reply",
-    "connect",
     "generation",
     "pack",
 )
 
 Reply: TypeAlias = "int | bytes | list[Reply] | BrokerRefused | None"
 
-_CONNECT_TIMEOUT_IN_SECONDS: Final = 5.0
 _RECEIVE_SIZE_IN_BYTES: Final = 65536
 _LARGE_RECEIVE_SIZE_IN_BYTES: Final = 1048576
 
 # The first wait on a connection is short, so that whoever waits can look around once; later ones are as long as needed.
 _FIRST_PATIENCE_IN_SECONDS: Final = 0.02
 _SHORTEST_PATIENCE_IN_SECONDS: Final = 0.001
-_PATIENCE_TO_SPARE_IN_SECONDS: Final = 0.2  # to leave the limit as it is from one wait to the next
+_PATIENCE_TO_SPARE_IN_SECONDS: Final = 0.05  # to leave the limit as it is from one wait to the next
 _SEND_STEP_IN_SECONDS: Final = 0.25
 _SURELY_FRESH_FOR_SECONDS: Final = 0.05
 
@@ -122,7 +116,7 @@ class RedisConnection:
     """
 
     __slots__ = (
-        "_connection",
+        "_opened_by",
         "_patience",
         "_reader",
         "_receive_size",
@@ -134,10 +128,15 @@ class RedisConnection:
         "owed",
     )
 
-    def __init__(self, connection: Any) -> None:  # one of redis-py's connection classes
-        self._connection = connection
-        # redis-py has had the socket under this name in all releases; its public methods read what it has buffered.
-        self._socket: socket.socket = self._connection._sock
+    def __init__(self, sock: socket.socket, opened_by: Any = None) -> None:
+        """Take over a socket on which the handshake is done.
+
+        Args:
+            sock: the socket.
+            opened_by: whatever has opened it and would close it when it goes.
+        """
+        self._socket = sock
+        self._opened_by = opened_by
         self._tls = hasattr(self._socket, "pending") or sys.platform == "win32"
         self._socket.setblocking(not self._tls)
         self._patience = 0.0
@@ -291,11 +290,11 @@ class RedisConnection:
         return self.read(until)
 
     def close(self) -> None:
+        # After a fork the parent goes on with the connection: then only our copy of the descriptor is closed.
         if self.generation == _Generation.number:
-            self._connection.disconnect()
-        else:
-            # The parent goes on with this connection: only our copy of the descriptor is closed, without a word on it.
-            self._socket.close()
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
 
     def __enter__(self) -> Self:
         return self
@@ -324,95 +323,3 @@ def _wait_for(sock: socket.socket, until: float, *, write: bool = False) -> bool
 def _time_value(seconds: float) -> bytes:
     """A ``struct timeval``, as socket options take it."""
     return struct.pack("@ll", int(seconds), int(seconds % 1 * 1_000_000))
-
-
-def connect(connection_kwargs: Mapping[str, Any], until: float) -> RedisConnection:
-    """Open a connection.
-
-    Args:
-        connection_kwargs: arguments of redis-py's connection classes: ``host`` and ``port``, or ``path`` of a unix
-            socket, ``db``, ``username``, ``password``, ``ssl*``, ``connection_class`` and others.
-        until: moment on the monotonic clock to give up at; 5 s from now at the latest.
-
-    Raises:
-        BrokerUnreachable: it could not be opened; the text says why.
-    """
-    import redis.connection as redis_connection
-    from redis.backoff import NoBackoff
-    from redis.exceptions import RedisError
-    from redis.retry import Retry
-
-    kwargs = dict(connection_kwargs)
-    limit = min(kwargs.pop("socket_connect_timeout", None) or _CONNECT_TIMEOUT_IN_SECONDS, until - monotonic())
-    if limit <= 0:
-        raise BrokerUnreachable("no time left to connect")
-    connection_class = kwargs.pop("connection_class", None) or _connection_class(kwargs, redis_connection)
-    kwargs.pop("ssl", None)
-    kwargs.setdefault("protocol", 2)
-    kwargs.update(
-        # Covers the handshake of TLS, AUTH and SELECT; our own waits do not use it.
-        socket_timeout=limit,
-        socket_connect_timeout=limit,
-        retry=Retry(NoBackoff(), 0),
-        retry_on_timeout=False,
-        health_check_interval=0,
-        decode_responses=False,
-    )
-    if "path" not in kwargs:
-        kwargs.setdefault("socket_keepalive", True)
-
-    def open_connection() -> RedisConnection:
-        connection = connection_class(**kwargs)
-        try:
-            connection.connect()
-        except (RedisError, OSError) as error:
-            raise BrokerUnreachable(f"{type(error).__name__}: {error}") from error
-        return RedisConnection(connection)
-
-    if "path" in kwargs or _needs_no_lookup(str(kwargs.get("host", "localhost"))):
-        return open_connection()
-    return _in_time(open_connection, limit, str(kwargs["host"]))
-
-
-def _connection_class(kwargs: dict[str, Any], redis_connection: Any) -> Any:
-    if "path" in kwargs:
-        return redis_connection.UnixDomainSocketConnection
-    if kwargs.get("ssl") or kwargs.get("ssl_certfile"):
-        return redis_connection.SSLConnection
-    return redis_connection.Connection
-
-
-def _needs_no_lookup(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def _in_time(open_connection: Callable[[], RedisConnection], limit: float, host: str) -> RedisConnection:
-    """Connect on a thread of its own: the system's name look-up has no time limit, but calls have."""
-    results: queue.SimpleQueue[RedisConnection | BaseException] = queue.SimpleQueue()
-    given_up = threading.Event()
-
-    def run() -> None:
-        try:
-            connection = open_connection()
-        except BaseException as error:
-            results.put(error)
-            return
-        results.put(connection)
-        if given_up.is_set():
-            connection.close()
-
-    threading.Thread(target=run, name=f"pysoa-connect-{host}", daemon=True).start()
-    try:
-        result = results.get(timeout=limit)
-    except queue.Empty:
-        given_up.set()
-        raise BrokerUnreachable(f"no connection to {host} within {limit:.3f} s") from None
-    if isinstance(result, BaseException):
-        raise result
-    return result

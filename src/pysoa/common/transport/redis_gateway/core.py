@@ -10,30 +10,23 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final
 
 from pysoa.common.clock import monotonic
-from pysoa.common.instruments import NO_METRICS, NoOpMetricsRecorder, Recorder, adapt_recorder
-from pysoa.common.logging import RecursivelyCensoredDictWrapper
-from pysoa.common.protocol.envelope import read_envelope
-from pysoa.common.protocol.frames import Frame, FrameAssembler, read_frame, write_frames
+from pysoa.common.instruments import NO_METRICS, Recorder
 from pysoa.common.protocol.queues import PREFIX, queue_key
 from pysoa.common.protocol.retries import pause_in_seconds
-from pysoa.common.serializer import MsgpackSerializer
-from pysoa.common.serializer.base import Serializer
 from pysoa.common.transport.base import ReceivedMessage
 from pysoa.common.transport.errors import (
-    InvalidMessageError,
     MessageReceiveError,
     MessageReceiveTimeout,
     MessageSendError,
-    MessageTooLarge,
 )
 from pysoa.common.transport.redis_gateway.backend.base import (
     BaseRedisClient,
-    BrokerClock,
     Master,
     SendMessageToQueueCommand,
 )
 from pysoa.common.transport.redis_gateway.backend.sentinel import SentinelRedisClient
 from pysoa.common.transport.redis_gateway.backend.standard import StandardRedisClient
+from pysoa.common.transport.redis_gateway.codec import MessageCodec
 from pysoa.common.transport.redis_gateway.commands import Queue, blocking_pop, is_queue_full
 from pysoa.common.transport.redis_gateway.connection import (
     BrokerError,
@@ -44,12 +37,10 @@ from pysoa.common.transport.redis_gateway.connection import (
     Reply,
 )
 from pysoa.common.transport.redis_gateway.constants import (
-    DEFAULT_MAXIMUM_MESSAGE_BYTES_CLIENT,
     DEFAULT_MAXIMUM_MESSAGE_BYTES_SERVER,
     MINIMUM_CHUNKED_MESSAGE_BYTES,
     REDIS_BACKEND_TYPE_SENTINEL,
     REDIS_BACKEND_TYPES,
-    ProtocolFeature,
     ProtocolVersion,
 )
 from pysoa.utils import dict_to_hashable
@@ -65,27 +56,19 @@ POP_MARGIN_IN_SECONDS: Final = 0.4
 _SLICE_IN_SECONDS: Final = 2.0
 
 
-class RedisTransportCore:
+class RedisTransportCore(MessageCodec):
     """Sends and receives messages over a backend.
 
     Attributes:
-        service_name: the service whose queues are used.
         message_expiry_in_seconds: life of a message, where the sender does not say.
         receive_timeout_in_seconds: how long to wait for a message, where the receiver does not say.
         queue_capacity: how many frames a queue may hold that this side pushes to.
         queue_full_retries: how often a push to a full queue is tried again, while there is time.
-        maximum_message_size_in_bytes: of a serialized message, headers aside.
-        log_messages_larger_than_bytes: larger ones are logged and sent all the same; 0 for never.
-        default_serializer: writes requests, and reads messages that do not say what they are written in.
     """
 
     QUEUE_NAME_PREFIX = PREFIX
     GLOBAL_QUEUE_SPECIFIER = "!"
     EXPONENTIAL_BACK_OFF_FACTOR = 4.0
-
-    is_server: ClassVar[bool] = False
-    metrics_prefix: ClassVar[str] = "client.transport.redis_gateway."
-    _default_maximum_message_size: ClassVar[int] = DEFAULT_MAXIMUM_MESSAGE_BYTES_CLIENT
 
     _backend_layer_cache: ClassVar[dict[Any, BaseRedisClient]] = {}
 
@@ -103,48 +86,31 @@ class RedisTransportCore:
         maximum_message_size_in_bytes: int | None = None,
         default_serializer_config: Mapping[str, Any] | None = None,
         request_queue_life_in_seconds: float = 3600,
+        serializer_config: Mapping[str, Any] | None = None,  # the name of 0.42 for default_serializer_config
     ) -> None:
         if backend_type not in REDIS_BACKEND_TYPES:
             raise ValueError(f"backend_type must be one of {REDIS_BACKEND_TYPES!r}, got {backend_type!r}")
-        self.service_name = service_name
+        super().__init__(
+            service_name,
+            metrics,
+            log_messages_larger_than_bytes,
+            maximum_message_size_in_bytes,
+            default_serializer_config or serializer_config,
+        )
         self.backend_type = backend_type
         self.backend_layer_kwargs = dict(backend_layer_kwargs or {})
-        self.metrics = adapt_recorder(metrics)
-        self.records_metrics = type(self.metrics) is not NoOpMetricsRecorder
         self.message_expiry_in_seconds = message_expiry_in_seconds
         self.receive_timeout_in_seconds = receive_timeout_in_seconds
         self.queue_capacity = queue_capacity
         self.queue_full_retries = queue_full_retries
-        self.maximum_message_size_in_bytes = maximum_message_size_in_bytes or self._default_maximum_message_size
-        self.log_messages_larger_than_bytes = (
-            self._default_maximum_message_size
-            if log_messages_larger_than_bytes is None
-            else log_messages_larger_than_bytes
-        )
         self.request_queue_life_in_seconds = int(-(-request_queue_life_in_seconds // 1))
         self.reply_queue_life_in_seconds = int(-(-message_expiry_in_seconds // 1)) + 10
-        self.chunk_messages_larger_than_bytes = -1
-        self._serializer_config = default_serializer_config
-        self._default_serializer: Serializer | None = None
-        self._serializers: dict[str, Serializer] = {}
         self._backend_layer: BaseRedisClient | None = None
         self._push_script: SendMessageToQueueCommand | None = None
 
-    # What it is made of
-
-    @property
-    def default_serializer(self) -> Serializer:
-        if self._default_serializer is None:
-            config = self._serializer_config
-            if config:
-                self._default_serializer = config["object"](**config.get("kwargs", {}))
-            else:
-                self._default_serializer = MsgpackSerializer()
-            self._serializers[self._default_serializer.mime_type] = self._default_serializer
-        return self._default_serializer
-
     @property
     def backend_layer(self) -> BaseRedisClient:
+        """The masters; shared by all transports of the process with the same settings."""
         if self._backend_layer is None:
             cache_key = (self.backend_type, dict_to_hashable(self.backend_layer_kwargs))
             if cache_key not in self._backend_layer_cache:
@@ -156,127 +122,10 @@ class RedisTransportCore:
             self._backend_layer = self._backend_layer_cache[cache_key]
         return self._backend_layer
 
-    def count(self, name: str) -> None:
-        """Count an event, under the name that metrics of this side have."""
-        if self.records_metrics:
-            self.metrics.counter(self.metrics_prefix + name).increment()
-
-    def timer(self, name: str) -> contextlib.AbstractContextManager[Any]:
-        """A timer to enter, under the name that metrics of this side have."""
-        if not self.records_metrics:
-            return contextlib.nullcontext()
-        timer: contextlib.AbstractContextManager[Any] = self.metrics.timer(self.metrics_prefix + name, resolution=10**6)
-        return timer
-
-    # Bytes from messages and back
-
-    def encode(
-        self,
-        request_id: int,
-        meta: dict[str, Any],
-        body: Mapping[str, Any],
-        version: ProtocolVersion,
-        serializer: Serializer,
-    ) -> list[bytes]:
-        """The frames of one message.
-
-        Raises:
-            InvalidMessageError: there is no request id.
-            InvalidField: the serializer cannot write the message.
-            MessageTooLarge: it is larger than the settings allow.
-        """
-        if request_id is None:
-            raise InvalidMessageError("No request ID")
-        if self.records_metrics:
-            with self.timer("send.serialize"):
-                payload = serializer.message_to_blob({"request_id": request_id, "meta": meta, "body": body})
-            self.metrics.histogram(self.metrics_prefix + "send.message_size").set(len(payload))
-        else:
-            payload = serializer.message_to_blob({"request_id": request_id, "meta": meta, "body": body})
-        size = len(payload)
-        if size > self.maximum_message_size_in_bytes:
-            self.count("send.error.message_too_large")
-            raise MessageTooLarge(size, "Message exceeds maximum message size")
-        if 0 < self.log_messages_larger_than_bytes < size:
-            self._log_oversized(size, body)
-        if 0 < self.chunk_messages_larger_than_bytes < size:
-            if not ProtocolFeature.CHUNKED_RESPONSES.supported_in(version):
-                self.count("send.error.message_too_large")
-                raise MessageTooLarge(size, "Message exceeds chunking threshold but client does not support chunking")
-            frames = write_frames(version, serializer.mime_type, payload, self.chunk_messages_larger_than_bytes)
-            if self.records_metrics:
-                self.metrics.histogram(self.metrics_prefix + "send.chunk_count").set(len(frames))
-            return frames
-        return write_frames(version, serializer.mime_type, payload)
-
-    def _log_oversized(self, size: int, body: Mapping[str, Any]) -> None:
-        _oversized_message_logger.warning(
-            "Oversized message sent for PySOA service %s",
-            self.service_name,
-            extra={
-                "data": {
-                    "message": RecursivelyCensoredDictWrapper(dict(body)),
-                    "serialized_length_in_bytes": size,
-                    "threshold": self.log_messages_larger_than_bytes,
-                }
-            },
-        )
-
-    def decode(self, frame: Frame, clock: BrokerClock) -> ReceivedMessage:
-        """Read a whole message; its meta gains ``serializer`` and ``protocol_version``.
-
-        Raises:
-            InvalidMessage, InvalidMessageError: it cannot be read.
-            MessageReceiveTimeout: it has expired.
-        """
-        default = self.default_serializer
-        mime_type = frame.content_type
-        serializer = default if mime_type is None or mime_type == default.mime_type else self._serializer_for(mime_type)
-        message = serializer.blob_to_dict(frame.payload)
-        try:
-            request_id, meta, body = read_envelope(message, self.service_name, clock.now())
-        except MessageReceiveTimeout:
-            self.count("receive.error.message_expired")
-            raise
-        except InvalidMessageError:
-            if isinstance(message, dict) and message.get("request_id") is None:
-                self.count("receive.error.no_request_id")
-            raise
-        meta["serializer"] = serializer
-        meta["protocol_version"] = frame.version
-        return ReceivedMessage(request_id, meta, body)
-
-    def _serializer_for(self, mime_type: str) -> Serializer:
-        serializer = self._serializers.get(mime_type)
-        if serializer is None:
-            try:
-                serializer = Serializer.resolve_serializer(mime_type)
-            except ValueError:
-                # A type that is not known is ignored, as the first PySOA does; not kept, since peers can make up many.
-                return self.default_serializer
-            self._serializers[mime_type] = serializer
-        return serializer
-
-    def reads_chunks(self) -> FrameAssembler | None:
-        """What puts chunked messages together; None on a server, which takes none."""
-        return None if self.is_server else FrameAssembler(self.service_name)
-
-    def whole_frame(self, data: bytes, assembler: FrameAssembler | None) -> Frame | None:
-        """The frame that the bytes hold or complete; None while more of its chunks are missing.
-
-        Raises:
-            InvalidMessageError: the bytes are no frame, or one that must not come here or now.
-        """
-        frame = read_frame(data)
-        if assembler is not None:
-            return assembler.feed(frame)
-        if frame.chunk_count is not None:
-            raise InvalidMessageError("Unsupported chunked request on server Redis backend")
-        return frame
-
     # Pushing
 
     def push_script(self) -> SendMessageToQueueCommand:
+        """The script that checks the capacity before it pushes."""
         if self._push_script is None:
             self._push_script = SendMessageToQueueCommand()
         return self._push_script
@@ -407,6 +256,7 @@ class RedisTransportCore:
         )
 
     def nothing_received(self) -> MessageReceiveTimeout:
+        """The error for a wait in which nothing came."""
         return MessageReceiveTimeout(f"No message received for service {self.service_name}")
 
     # One message at a time, for those who need no more
@@ -438,22 +288,6 @@ class RedisTransportCore:
             life = message_expiry_in_seconds or self.message_expiry_in_seconds
             frames = self.sealed(request_id, meta, body, master.clock.now() + life)
             self.push(master, Queue(key.encode(), self.queue_life(key, life)), frames, until)
-
-    def sealed(self, request_id: int, meta: dict[str, Any], body: Mapping[str, Any], expires_at: float) -> list[bytes]:
-        """The frames of one message in the protocol and serializer that its meta asks for."""
-        serializer = meta.pop("serializer", None) or self.default_serializer
-        version = meta.pop("protocol_version", None) or self.default_version()
-        meta["__expiry__"] = expires_at
-        try:
-            return self.encode(request_id, meta, body, version, serializer)
-        except BaseException:
-            # A second try with another body must still speak the language of the one who asked.
-            meta["serializer"] = serializer
-            meta["protocol_version"] = version
-            raise
-
-    def default_version(self) -> ProtocolVersion:
-        return ProtocolVersion.VERSION_3
 
     def queue_life(self, key: str, message_life: float) -> int:
         """The life of a list, in whole seconds: longer than that of the message that is pushed."""

@@ -1,4 +1,4 @@
-"""Reply queues: where one thread of a client gets its answers, and how they are waited for."""
+"""Mailboxes and reply queues: where one thread of a client gets its answers, and how they are waited for."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from pysoa.common.transport.redis_gateway.connection import (
     BrokerTimeout,
     RedisConnection,
     Reply,
+    generation,
 )
 from pysoa.common.transport.redis_gateway.core import POP_MARGIN_IN_SECONDS, RedisTransportCore
 
-__all__ = ("SLICE_IN_SECONDS", "ReplyQueue", "read_any")
+__all__ = ("SLICE_IN_SECONDS", "Mailbox", "ReplyQueue", "Unsent", "read_any")
 
 SLICE_IN_SECONDS: Final = 2.0
 """The longest pop of a client: a connection that has died unseen is found out after so long."""
@@ -182,6 +183,53 @@ class ReplyQueue:
             self.pop.close()
             self.pop = None
             self.master.drop_idle()
+
+
+class Unsent:
+    """A request of a batch, ready to be pushed."""
+
+    __slots__ = ("frames", "life", "request_id")
+
+    def __init__(self, request_id: int, frames: list[bytes], life: float) -> None:
+        self.request_id = request_id
+        self.frames = frames
+        self.life = life
+
+
+class Mailbox:
+    """What one thread has sent and where its replies arrive.
+
+    Attributes:
+        generation: that of the process that made it.
+        outstanding: ids of the requests whose replies have not come, and when each is forgotten.
+        reply_queues: by the index of their master; made when first needed.
+        awaited_until: the deadline of the next request, where it has been announced by ``expect_reply``.
+        batch: requests collected for one packet, by the index of their master; None outside of a batch.
+        suspicious: requests to take back if it turns out that nobody serves: id, master, key and frame.
+        ask_at: when to find that out.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "ask_at",
+        "awaited_until",
+        "batch",
+        "generation",
+        "outstanding",
+        "reply_queues",
+        "suspicious",
+        "thread_hex",
+    )
+
+    def __init__(self, thread_hex: str) -> None:
+        self.thread_hex = thread_hex
+        self.generation = generation()
+        self.outstanding: dict[int, float] = {}
+        self.reply_queues: dict[int, ReplyQueue] = {}
+        self.awaited_until: float | None = None
+        self.batch: dict[int, list[Unsent]] | None = None
+        self.suspicious: list[tuple[int, Master, bytes, bytes]] = []
+        self.ask_at = 0.0
 
 
 def read_any(queues: list[ReplyQueue], until: float) -> tuple[ReplyQueue, bytes] | None:

@@ -13,12 +13,12 @@ from typing import Any, Final
 
 from pysoa.common.clock import monotonic, wall_clock
 from pysoa.common.protocol.queues import shard_index
+from pysoa.common.transport.redis_gateway.connecting import connect
 from pysoa.common.transport.redis_gateway.connection import (
     BrokerLost,
     BrokerRefused,
     BrokerUnreachable,
     RedisConnection,
-    connect,
     generation,
     pack,
 )

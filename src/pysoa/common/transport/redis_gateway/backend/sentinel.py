@@ -11,6 +11,7 @@ from typing import Any
 from pysoa.common.clock import monotonic
 from pysoa.common.transport.redis_gateway.backend.base import BaseRedisClient, CannotGetConnectionError, Master
 from pysoa.common.transport.redis_gateway.backend.standard import host_kwargs
+from pysoa.common.transport.redis_gateway.connecting import connect
 from pysoa.common.transport.redis_gateway.connection import (
     BrokerError,
     BrokerLost,
@@ -18,7 +19,6 @@ from pysoa.common.transport.redis_gateway.connection import (
     BrokerUnreachable,
     RedisConnection,
     Reply,
-    connect,
 )
 
 __all__ = ("SentinelRedisClient",)

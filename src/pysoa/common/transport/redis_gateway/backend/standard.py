@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from pysoa.common.transport.redis_gateway.backend.base import BaseRedisClient, Master
+from pysoa.common.transport.redis_gateway.connecting import URL_SCHEMES, kwargs_from_url
 
 __all__ = ("StandardRedisClient", "host_kwargs")
-
-_URL_SCHEMES: Final = ("redis://", "rediss://", "unix://")
 
 
 def host_kwargs(host: str | tuple[str, int], port: int, connection_kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """The connection arguments for one entry of ``hosts``: a name, a pair of name and port, or a URL."""
     if isinstance(host, str):
-        if host.startswith(_URL_SCHEMES):
-            import redis.connection as redis_connection
-
-            parse_url: Any = redis_connection.parse_url  # untyped in redis-py
-            return {**connection_kwargs, **parse_url(host)}
+        if host.startswith(URL_SCHEMES):
+            return {**connection_kwargs, **kwargs_from_url(host)}
         host = (host, port)
     return {**connection_kwargs, "host": host[0], "port": host[1]}
 

@@ -1,0 +1,211 @@
+"""Messages of one service as bytes, and back: the settings that concern a message, without its way."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from pysoa.common.instruments import NO_METRICS, NoOpMetricsRecorder, Recorder, adapt_recorder
+from pysoa.common.logging import RecursivelyCensoredDictWrapper
+from pysoa.common.protocol.envelope import read_envelope
+from pysoa.common.protocol.frames import Frame, FrameAssembler, read_frame, write_frames
+from pysoa.common.serializer import MsgpackSerializer
+from pysoa.common.serializer.base import Serializer
+from pysoa.common.transport.base import ReceivedMessage
+from pysoa.common.transport.errors import InvalidMessageError, MessageReceiveTimeout, MessageTooLarge
+from pysoa.common.transport.redis_gateway.backend.base import BrokerClock
+from pysoa.common.transport.redis_gateway.constants import (
+    DEFAULT_MAXIMUM_MESSAGE_BYTES_CLIENT,
+    ProtocolFeature,
+    ProtocolVersion,
+)
+
+__all__ = ("MessageCodec",)
+
+_oversized_message_logger = logging.getLogger("pysoa.transport.oversized_message")
+
+
+class MessageCodec:
+    """Writes and reads the messages of one side of one service.
+
+    Attributes:
+        service_name: the service.
+        metrics: where sizes, times and faults are recorded.
+        records_metrics: False where that would be in vain.
+        maximum_message_size_in_bytes: of a serialized message, headers aside.
+        log_messages_larger_than_bytes: larger ones are logged and sent all the same; 0 for never.
+        chunk_messages_larger_than_bytes: larger ones are cut into pieces of this size; negative for never.
+    """
+
+    is_server: ClassVar[bool] = False
+    metrics_prefix: ClassVar[str] = "client.transport.redis_gateway."
+    _default_maximum_message_size: ClassVar[int] = DEFAULT_MAXIMUM_MESSAGE_BYTES_CLIENT
+
+    def __init__(
+        self,
+        service_name: str,
+        metrics: Recorder = NO_METRICS,
+        log_messages_larger_than_bytes: int | None = None,
+        maximum_message_size_in_bytes: int | None = None,
+        default_serializer_config: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.service_name = service_name
+        self.metrics = adapt_recorder(metrics)
+        self.records_metrics = type(self.metrics) is not NoOpMetricsRecorder
+        self.maximum_message_size_in_bytes = maximum_message_size_in_bytes or self._default_maximum_message_size
+        self.log_messages_larger_than_bytes = (
+            self._default_maximum_message_size
+            if log_messages_larger_than_bytes is None
+            else log_messages_larger_than_bytes
+        )
+        self.chunk_messages_larger_than_bytes = -1
+        self._serializer_config = default_serializer_config
+        self._default_serializer: Serializer | None = None
+        self._serializers: dict[str, Serializer] = {}
+
+    def count(self, name: str) -> None:
+        """Count an event, under the name that metrics of this side have."""
+        if self.records_metrics:
+            self.metrics.counter(self.metrics_prefix + name).increment()
+
+    def timer(self, name: str) -> contextlib.AbstractContextManager[Any]:
+        """A timer to enter, under the name that metrics of this side have."""
+        if not self.records_metrics:
+            return contextlib.nullcontext()
+        timer: contextlib.AbstractContextManager[Any] = self.metrics.timer(self.metrics_prefix + name, resolution=10**6)
+        return timer
+
+    @property
+    def default_serializer(self) -> Serializer:
+        """Writes requests, and reads messages that do not say what they are written in."""
+        if self._default_serializer is None:
+            config = self._serializer_config
+            if config:
+                self._default_serializer = config["object"](**config.get("kwargs", {}))
+            else:
+                self._default_serializer = MsgpackSerializer()
+            self._serializers[self._default_serializer.mime_type] = self._default_serializer
+        return self._default_serializer
+
+    def sealed(self, request_id: int, meta: dict[str, Any], body: Mapping[str, Any], expires_at: float) -> list[bytes]:
+        """The frames of one message in the protocol and serializer that its meta asks for."""
+        serializer = meta.pop("serializer", None) or self.default_serializer
+        version = meta.pop("protocol_version", None) or self.default_version()
+        meta["__expiry__"] = expires_at
+        try:
+            return self.encode(request_id, meta, body, version, serializer)
+        except BaseException:
+            # A second try with another body must still speak the language of the one who asked.
+            meta["serializer"] = serializer
+            meta["protocol_version"] = version
+            raise
+
+    def default_version(self) -> ProtocolVersion:
+        """What messages are framed as when their meta does not say."""
+        return ProtocolVersion.VERSION_3
+
+    def encode(
+        self,
+        request_id: int,
+        meta: dict[str, Any],
+        body: Mapping[str, Any],
+        version: ProtocolVersion,
+        serializer: Serializer,
+    ) -> list[bytes]:
+        """The frames of one message.
+
+        Raises:
+            InvalidMessageError: there is no request id.
+            InvalidField: the serializer cannot write the message.
+            MessageTooLarge: it is larger than the settings allow.
+        """
+        if request_id is None:
+            raise InvalidMessageError("No request ID")
+        if self.records_metrics:
+            with self.timer("send.serialize"):
+                payload = serializer.message_to_blob({"request_id": request_id, "meta": meta, "body": body})
+            self.metrics.histogram(self.metrics_prefix + "send.message_size").set(len(payload))
+        else:
+            payload = serializer.message_to_blob({"request_id": request_id, "meta": meta, "body": body})
+        size = len(payload)
+        if size > self.maximum_message_size_in_bytes:
+            self.count("send.error.message_too_large")
+            raise MessageTooLarge(size, "Message exceeds maximum message size")
+        if 0 < self.log_messages_larger_than_bytes < size:
+            self._log_oversized(size, body)
+        if 0 < self.chunk_messages_larger_than_bytes < size:
+            if not ProtocolFeature.CHUNKED_RESPONSES.supported_in(version):
+                self.count("send.error.message_too_large")
+                raise MessageTooLarge(size, "Message exceeds chunking threshold but client does not support chunking")
+            frames = write_frames(version, serializer.mime_type, payload, self.chunk_messages_larger_than_bytes)
+            if self.records_metrics:
+                self.metrics.histogram(self.metrics_prefix + "send.chunk_count").set(len(frames))
+            return frames
+        return write_frames(version, serializer.mime_type, payload)
+
+    def _log_oversized(self, size: int, body: Mapping[str, Any]) -> None:
+        _oversized_message_logger.warning(
+            "Oversized message sent for PySOA service %s",
+            self.service_name,
+            extra={
+                "data": {
+                    "message": RecursivelyCensoredDictWrapper(dict(body)),
+                    "serialized_length_in_bytes": size,
+                    "threshold": self.log_messages_larger_than_bytes,
+                }
+            },
+        )
+
+    def decode(self, frame: Frame, clock: BrokerClock) -> ReceivedMessage:
+        """Read a whole message; its meta gains ``serializer`` and ``protocol_version``.
+
+        Raises:
+            InvalidMessage, InvalidMessageError: it cannot be read.
+            MessageReceiveTimeout: it has expired.
+        """
+        default = self.default_serializer
+        mime_type = frame.content_type
+        serializer = default if mime_type is None or mime_type == default.mime_type else self._serializer_for(mime_type)
+        message = serializer.blob_to_dict(frame.payload)
+        try:
+            request_id, meta, body = read_envelope(message, self.service_name, clock.now())
+        except MessageReceiveTimeout:
+            self.count("receive.error.message_expired")
+            raise
+        except InvalidMessageError:
+            if isinstance(message, dict) and message.get("request_id") is None:
+                self.count("receive.error.no_request_id")
+            raise
+        meta["serializer"] = serializer
+        meta["protocol_version"] = frame.version
+        return ReceivedMessage(request_id, meta, body)
+
+    def _serializer_for(self, mime_type: str) -> Serializer:
+        serializer = self._serializers.get(mime_type)
+        if serializer is None:
+            try:
+                serializer = Serializer.resolve_serializer(mime_type)
+            except ValueError:
+                # A type that is not known is ignored, as the first PySOA does; not kept, since peers can make up many.
+                return self.default_serializer
+            self._serializers[mime_type] = serializer
+        return serializer
+
+    def reads_chunks(self) -> FrameAssembler | None:
+        """What puts chunked messages together; None on a server, which takes none."""
+        return None if self.is_server else FrameAssembler(self.service_name)
+
+    def whole_frame(self, data: bytes, assembler: FrameAssembler | None) -> Frame | None:
+        """The frame that the bytes hold or complete; None while more of its chunks are missing.
+
+        Raises:
+            InvalidMessageError: the bytes are no frame, or one that must not come here or now.
+        """
+        frame = read_frame(data)
+        if assembler is not None:
+            return assembler.feed(frame)
+        if frame.chunk_count is not None:
+            raise InvalidMessageError("Unsupported chunked request on server Redis backend")
+        return frame
