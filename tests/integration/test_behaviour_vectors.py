@@ -230,6 +230,25 @@ def test_the_tables_are_about_cases() -> None:
     assert OTHER_ANSWERS.keys() | OTHER_REPLY_HEADERS.keys() | FROM_NAMELESS_CLIENTS <= CASES.keys()
 
 
+@pytest.mark.parametrize(
+    ("expected", "value"),
+    [
+        (1, True),
+        (1, 1.0),
+        (None, {}),
+        ([1, 2], [1]),
+        ({"a": 1}, {"a": 1, "b": None}),
+        ({"a": 1, "b": None}, {"a": 1}),
+        ({"a": [{"b": "c"}]}, {"a": [{"b": "d"}]}),
+        ("<<TRACEBACK>>", None),
+        ("<<VERSION>>", None),
+        ("<<BUILT_IN_TEXT>>", None),
+    ],
+)
+def test_answers_that_differ_are_told_apart(expected: Any, value: Any) -> None:
+    assert len(differences(expected, value)) == 1
+
+
 @of_every_case()
 def test_service_answers_as_recorded_and_lives_on(
     services: dict[str, Process], lists: Lists, key: tuple[str, str]
@@ -281,7 +300,7 @@ def test_action_that_runs_for_too_long_is_answered_and_then_the_server_ends() ->
             frame = lists.pop(sent.reply_to)
 
             assert_answer([frame], sent, expected_answer(HARAKIRI), V3_MSGPACK)
-            server.wait(timeout=10)
+            assert server.wait(timeout=10) == 1
         lists.close()
 
 

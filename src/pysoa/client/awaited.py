@@ -249,7 +249,8 @@ class AwaitedResponses:
                     try:
                         request_id, response = read(timeout)
                     except Exception as error:
-                        if self._is_for_somebody_else(error):
+                        if self._known.get(self.reading.request_id or 0) is _CLAIMED:
+                            self._park_error(error)
                             continue
                         if self.reading.request_id is not None:
                             self._known.pop(self.reading.request_id, None)
@@ -307,15 +308,17 @@ class AwaitedResponses:
                 request_id, response = read(left)
             except InvalidMessageError as error:
                 request_id = reading.request_id
-                if request_id not in missing:
-                    if not self._is_for_somebody_else(error):
-                        raise
-                else:
+                if request_id in missing:
                     self._take(call, request_id, error)
+                elif request_id in self._known:
+                    self._park_error(error)
+                else:
+                    raise
                 continue
             except Exception as error:
-                if reading.request_id in missing or not self._is_for_somebody_else(error):
+                if reading.request_id in missing or reading.request_id not in self._known:
                     raise
+                self._park_error(error)
                 continue
             if request_id in missing:
                 self._take(call, request_id, response)
@@ -333,13 +336,11 @@ class AwaitedResponses:
         call.missing.discard(request_id)
         self.reading.request_id = None
 
-    def _is_for_somebody_else(self, error: Exception) -> bool:
-        """Whether an exception came of the response to a request that another waits for; then it is parked for them."""
+    def _park_error(self, error: Exception) -> None:
+        """Keep what came of reading the response to a request for whoever waits for that."""
         request_id = self.reading.request_id
-        if request_id is None or self._known.get(request_id) is not _CLAIMED:
-            return False
+        assert request_id is not None
         self._park(request_id, error.with_traceback(None))
-        return True
 
     def _park(self, request_id: int, response: JobResponse | Exception | None) -> None:
         self.reading.request_id = None

@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 
 from pysoa.client.awaited import AwaitedCall, AwaitedResponses, gather_from_stand_in
 from pysoa.client.calls import (
+    ActionRequestArgument,  # noqa: F401 - one of the names that the first PySOA has here
     ActionRequestArgumentIterable,
     ActionRequestArgumentList,
     JobRequestArgument,

@@ -33,6 +33,22 @@ def test_client_can_be_imported_from_the_package() -> None:
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        "Client",
+        "ServiceHandler",
+        "FutureSOAResponse",
+        "ActionRequestArgument",
+        "ActionRequestArgumentList",
+        "ActionRequestArgumentIterable",
+        "JobRequestArgument",
+    ],
+)
+def test_names_of_the_first_pysoa_are_in_the_module_of_the_client(name: str) -> None:
+    assert hasattr(client_module, name)
+
+
+@pytest.mark.parametrize(
     ("attribute", "value"),
     [
         ("settings_class", ClientSettings),

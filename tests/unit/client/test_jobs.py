@@ -11,7 +11,6 @@ from pysoa.common.transport.errors import (
 from pysoa.common.types import ActionResponse, JobResponse
 from tests.support.client_transports import make_client, transport_of
 
-
 # Transport errors
 
 

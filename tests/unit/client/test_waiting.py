@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pysoa.client import errors
+from pysoa.common.clock import monotonic
 from pysoa.common.errors import Error
 from pysoa.common.transport.errors import (
     InvalidMessageError,
@@ -14,7 +15,6 @@ from pysoa.common.transport.errors import (
 )
 from pysoa.common.types import ActionRequest, ActionResponse
 from tests.support.client_transports import echo, failing, lost, make_client, transport_of
-
 
 # Timeouts
 
@@ -174,6 +174,55 @@ def test_a_wrong_response_to_one_of_several_is_told() -> None:
 
     request_id = transport.sent[0].request_id
     assert str(raised.value) == f"Got response ID 17, not in set of expected IDs {{{request_id}}}"
+
+
+def test_a_malformed_response_among_all_is_raised_once() -> None:
+    client = make_client()
+    transport_of(client).answer = lambda body: {"actions": 5}
+    client.send_request("square", [{"action": "a"}])
+
+    with pytest.raises(InvalidMessageError):
+        list(client.get_all_responses("square"))
+
+    assert list(client.get_all_responses("square")) == []
+    assert client.handlers["square"]._awaited._known == {}
+
+
+@pytest.mark.parametrize("transport", ["ScriptedTransport", "ListeningTransport"])
+def test_a_malformed_response_to_a_request_does_not_fail_a_call(transport: str) -> None:
+    client = make_client(transport=transport)
+    transport_of(client).answer = lambda body: {"actions": 5} if body["actions"][0]["action"] == "bad" else echo(body)
+    client.send_request("square", [{"action": "bad"}])
+
+    assert client.call_action("square", "a").action == "a"
+    with pytest.raises(InvalidMessageError):
+        list(client.get_all_responses("square"))
+
+
+@pytest.mark.parametrize("transport", ["ScriptedTransport", "ListeningTransport"])
+def test_a_malformed_response_to_a_future_does_not_end_all_responses(transport: str) -> None:
+    client = make_client(transport=transport)
+    transport_of(client).answer = lambda body: {"actions": 5} if body["actions"][0]["action"] == "bad" else echo(body)
+    future = client.call_action_future("square", "bad")
+    request_id = client.send_request("square", [{"action": "a"}])
+
+    assert [one for one, _ in client.get_all_responses("square")] == [request_id]
+    with pytest.raises(InvalidMessageError):
+        future.result()
+
+
+def test_a_flood_of_responses_for_nobody_does_not_hold_a_call_over_its_deadline() -> None:
+    client = make_client()
+    transport = transport_of(client)
+    transport.receive_response_message = lambda timeout: (17, {}, None)
+    began = monotonic()
+
+    with pytest.raises(MessageReceiveTimeout, match="No message received for service square"):
+        client.call_action("square", "a", timeout=0.05)
+    with pytest.raises(MessageReceiveTimeout, match="No message received for service square"):
+        client.call_action("square", "a")
+
+    assert monotonic() - began < 5
 
 
 # send_request and get_all_responses

@@ -10,11 +10,11 @@ be made up, and would hold the reader for minutes. That is why msgspec, which ha
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 import msgpack
-import msgspec
 import ormsgpack
 
 from pysoa.common.fields import NO_KWARGS
@@ -42,11 +42,8 @@ _KEY_TYPES = frozenset((str, int, float, bool, type(None), bytes))
 _NOT_CONTAINERS = bytes(set(range(256)) - CONTAINERS)
 
 _FAULTS = (ValueError, TypeError, OverflowError, RecursionError)
-_FAULTS_IN_READING = (*_FAULTS, msgspec.MsgspecError)  # it is no ValueError before msgspec 0.20
-
 _packb = ormsgpack.packb
 _unpackb = ormsgpack.unpackb
-_look_over = msgspec.msgpack.Decoder(msgspec.Raw).decode
 
 
 @accepts_kwargs(NO_KWARGS)
@@ -94,7 +91,7 @@ class MsgpackSerializer(Serializer):
             size = len(blob)
             if size > FEWER_VALUES_FIT_INTO:
                 check_counts(blob)
-            _look_over(blob)
+            _looker()(blob)
             try:
                 message: dict[str, Any] = _unpackb(blob, ext_hook=read_extension)
             except ormsgpack.MsgpackDecodeError:
@@ -102,9 +99,27 @@ class MsgpackSerializer(Serializer):
             # Each step says for most messages that the next, dearer one is not needed.
             if size > MAXIMUM_DEPTH and len(blob.translate(None, _NOT_CONTAINERS)) > MAXIMUM_DEPTH:
                 _check_depth_quickly(message)
-        except _FAULTS_IN_READING as error:
+        except _FAULTS as error:
             raise InvalidMessage.from_cause(error) from error
         return message
+
+
+@functools.cache
+def _looker() -> Callable[[bytes], object]:
+    """What looks bytes over; made at the first message, for importing msgspec takes a third of a client's start."""
+    import msgspec
+
+    look_over = msgspec.msgpack.Decoder(msgspec.Raw).decode
+    if issubclass(msgspec.MsgspecError, ValueError):
+        return look_over
+
+    def look_over_before_0_20(blob: bytes) -> object:
+        try:
+            return look_over(blob)
+        except msgspec.MsgspecError as error:
+            raise ValueError(str(error)) from error
+
+    return look_over_before_0_20
 
 
 def _to_ext(value: Any) -> ormsgpack.Ext:

@@ -7,6 +7,7 @@ redis-py's work.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import queue
 import socket
@@ -49,6 +50,7 @@ _WITHOUT_MEANING: Final = frozenset(
         "encoding",
         "encoding_errors",
         "health_check_interval",
+        "max_connections",
         "protocol",
         "retry",
         "retry_on_error",
@@ -105,21 +107,18 @@ def connect(connection_kwargs: Mapping[str, Any], until: float) -> RedisConnecti
         raise BrokerUnreachable("no time left to connect")
     host = None if "path" in kwargs else str(kwargs.get("host") or "localhost")
 
-    def open_connection() -> RedisConnection:
-        if not kwargs.get("ssl") and kwargs.keys() <= _OURS | _WITHOUT_MEANING:
-            return _open_here(kwargs, limit)
-        return _open_with_redis_py(kwargs, limit)
-
+    if kwargs.get("ssl") or not kwargs.keys() <= _OURS | _WITHOUT_MEANING:
+        return _in_time(_open_with_redis_py, kwargs, limit)
     if host is None or _needs_no_lookup(host):
-        return open_connection()
-    return _in_time(open_connection, limit, host)
+        return _open_here(kwargs, limit)
+    return _in_time(_open_here, kwargs, limit)
 
 
 def _open_here(kwargs: Mapping[str, Any], limit: float) -> RedisConnection:
     until = monotonic() + limit
     try:
         sock = _open_socket(kwargs, limit)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # UnicodeError: no host can have such a name
         raise BrokerUnreachable(f"{type(error).__name__}: {error}") from error
     connection = RedisConnection(sock)
     try:
@@ -171,14 +170,16 @@ def _to_bytes(value: object) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode()
 
 
-def _open_with_redis_py(kwargs: dict[str, Any], limit: float) -> RedisConnection:
+def _open_with_redis_py(kwargs: Mapping[str, Any], limit: float) -> RedisConnection:
     import redis.connection as redis_connection
     from redis.backoff import NoBackoff
     from redis.exceptions import RedisError
     from redis.retry import Retry
 
+    kwargs = dict(kwargs)
     connection_class = kwargs.pop("connection_class", None) or _connection_class(kwargs, redis_connection)
-    kwargs.pop("ssl", None)
+    for of_pools in ("ssl", "max_connections"):
+        kwargs.pop(of_pools, None)
     kwargs.setdefault("protocol", 2)
     kwargs.update(
         # Covers the handshake of TLS, AUTH and SELECT; our own waits do not use it.
@@ -195,13 +196,13 @@ def _open_with_redis_py(kwargs: dict[str, Any], limit: float) -> RedisConnection
     connection = connection_class(**kwargs)
     try:
         connection.connect()
-    except (RedisError, OSError) as error:
+    except (RedisError, OSError, UnicodeError) as error:
         raise BrokerUnreachable(f"{type(error).__name__}: {error}") from error
     # redis-py has had the socket under this name in all releases; its public methods read what it has buffered.
     return RedisConnection(connection._sock, connection)
 
 
-def _connection_class(kwargs: dict[str, Any], redis_connection: Any) -> Any:
+def _connection_class(kwargs: Mapping[str, Any], redis_connection: Any) -> Any:
     if "path" in kwargs:
         return redis_connection.UnixDomainSocketConnection
     if kwargs.get("ssl") or kwargs.get("ssl_certfile"):
@@ -219,27 +220,44 @@ def _needs_no_lookup(host: str) -> bool:
     return True
 
 
-def _in_time(open_connection: Callable[[], RedisConnection], limit: float, host: str) -> RedisConnection:
-    """Connect on a thread of its own: the system's name look-up has no time limit, but calls have."""
+def _in_time(
+    open_connection: Callable[[Mapping[str, Any], float], RedisConnection], kwargs: Mapping[str, Any], limit: float
+) -> RedisConnection:
+    """Connect on a thread of its own.
+
+    Calls have a time limit; the system's name look-up has none, and redis-py has one for each step of the handshake.
+    """
+    address = str(kwargs.get("path") or kwargs.get("host") or "localhost")
     results: queue.SimpleQueue[RedisConnection | BaseException] = queue.SimpleQueue()
     given_up = threading.Event()
 
     def run() -> None:
         try:
-            connection = open_connection()
+            results.put(open_connection(kwargs, limit))
         except BaseException as error:
             results.put(error)
-            return
-        results.put(connection)
         if given_up.is_set():
-            connection.close()
+            _close_unclaimed(results)
 
-    threading.Thread(target=run, name=f"pysoa-connect-{host}", daemon=True).start()
+    try:
+        threading.Thread(target=run, name=f"pysoa-connect-{address}", daemon=True).start()
+    except RuntimeError:  # no thread can be had, as while the interpreter ends
+        return open_connection(kwargs, limit)
     try:
         result = results.get(timeout=limit)
-    except queue.Empty:
+    except BaseException as error:
         given_up.set()
-        raise BrokerUnreachable(f"no connection to {host} within {limit:.3f} s") from None
+        _close_unclaimed(results)  # it may have come just now
+        if isinstance(error, queue.Empty):
+            raise BrokerUnreachable(f"no connection to {address} within {limit:.3f} s") from None
+        raise
     if isinstance(result, BaseException):
         raise result
     return result
+
+
+def _close_unclaimed(results: queue.SimpleQueue[RedisConnection | BaseException]) -> None:
+    with contextlib.suppress(queue.Empty):
+        result = results.get_nowait()
+        if isinstance(result, RedisConnection):
+            result.close()

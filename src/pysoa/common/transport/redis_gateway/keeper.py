@@ -141,14 +141,14 @@ class Keeper:
 
     def _watch_held(self) -> None:
         """While something is held, look now and then whether the running job has become slow."""
-        self._is_watching = True
         while self._held and not self._is_ending:
+            self._is_watching = True
             began = self.job_began
             if began and monotonic() - began > _SLOW_AFTER_SECONDS:
                 self._put_back()
-                break
             self._sleep(_LOOK_EVERY_SECONDS)
-        self._is_watching = False
+            # The worker wakes only a keeper that does not watch: so this is said before looking once more.
+            self._is_watching = False
 
     def _put_back(self) -> None:
         """Put all that is held back to the head of the queue, last first; the worker may take some meanwhile."""
