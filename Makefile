@@ -27,7 +27,7 @@ python:
 
 demo: python
 	@$(ENVIRONMENT) .venv --extras embedded
-	@.venv/bin/pysoa demo
+	@.venv/bin/pysoa demo $(ARGS)
 
 test: python
 	@$(ENVIRONMENT) .venv --extras embedded,currency --groups test,lint
@@ -38,6 +38,7 @@ check: python
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
+	@if ls tests/typing/*.py >/dev/null 2>&1; then echo .venv/bin/basedpyright; .venv/bin/basedpyright; fi
 	.venv/bin/python -m pytest -q -p no:cacheprovider tests/unit/test_floors.py tests/unit/test_public_docstrings.py
 
 format: python

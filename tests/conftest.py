@@ -11,15 +11,19 @@ from tests.support.brokers import (
     start_brokers,
     tls_broker,
 )
+from tests.support.gateway import gateway
 from tests.support.leaks import nothing_is_left_behind
 from tests.support.processes import start_module, start_process
+from tests.support.scripted_broker import scripted_broker
 
 __all__ = (
     "_session_broker",
     "broker",
     "fault_proxy",
     "fresh_broker",
+    "gateway",
     "nothing_is_left_behind",
+    "scripted_broker",
     "sentinel",
     "start_brokers",
     "start_module",

@@ -43,6 +43,7 @@ __all__ = (
     "bundled_server",
     "ends_with_this_process",
     "find_broker",
+    "find_dev_broker",
     "server_on_path",
     "start_broker",
 )
@@ -121,9 +122,14 @@ class Broker:
         """Whether this object started the server, and stops it."""
         return self._process is not None
 
+    @property
+    def shown_url(self) -> str:
+        """The URL without its password."""
+        return _without_password(self.url)
+
     def line(self) -> str:
         """What was found, in one line for people; a password is left out."""
-        return f"broker: {_without_password(self.url)} ({self.source})"
+        return f"broker: {self.shown_url} ({self.source})"
 
     def is_running(self) -> bool:
         """Whether the process of a broker started here is alive; always True for others."""
@@ -217,6 +223,11 @@ def find_broker(
     if reuse:
         _write_state(state_file, broker)
     return broker
+
+
+def find_dev_broker(environ: Mapping[str, str] = os.environ) -> Broker | None:
+    """The broker of a ``pysoa dev`` of this user that still answers."""
+    return _broker_of_another_dev(_state_file(environ))
 
 
 def server_on_path(environ: Mapping[str, str] = os.environ) -> str | None:

@@ -249,18 +249,20 @@ class AwaitedResponses:
                     try:
                         request_id, response = read(timeout)
                     except Exception as error:
-                        if self._known.get(self.reading.request_id or 0) is _CLAIMED:
-                            self._park_error(error)
-                            continue
-                        if self.reading.request_id is not None:
-                            self._known.pop(self.reading.request_id, None)
-                        raise
+                        request_id = self.reading.request_id
+                        if request_id is None:
+                            raise
+                        if self._known.get(request_id) is not _CLAIMED:
+                            self._known.pop(request_id, None)
+                            raise
+                        self._park_error(error)
+                        continue
                 self.reading.request_id = None
                 if request_id is None:
                     if channel is not None:
                         # The transport has given up what this thread had sent; on a channel that threads share, another
                         # may be about to send.
-                        self.forget([key for key, where in self._known.copy().items() if where is channel])
+                        self.forget([key for key, where in self._known.copy().items() if where == channel])
                     return None
                 if self._known.get(request_id) is _CLAIMED:
                     self._park(request_id, response)

@@ -14,7 +14,7 @@ import logging
 import threading
 import uuid
 import weakref
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from pysoa.common.clock import monotonic
@@ -35,8 +35,15 @@ from pysoa.common.transport.errors import (
 )
 from pysoa.common.transport.redis_gateway import presence
 from pysoa.common.transport.redis_gateway.backend.base import Master
-from pysoa.common.transport.redis_gateway.commands import Queue, is_queue_full
-from pysoa.common.transport.redis_gateway.connection import BrokerError, BrokerLost, BrokerRefused, Reply, generation
+from pysoa.common.transport.redis_gateway.commands import LENGTHEN_EVERY_SECONDS, Queue, is_queue_full
+from pysoa.common.transport.redis_gateway.connection import (
+    BrokerError,
+    BrokerLost,
+    BrokerRefused,
+    RedisConnection,
+    Reply,
+    generation,
+)
 from pysoa.common.transport.redis_gateway.core import RedisTransportClientCore
 from pysoa.common.transport.redis_gateway.mailbox import Mailbox, ReplyQueue, Unsent, read_any
 from pysoa.common.transport.redis_gateway.presence import Presence
@@ -49,11 +56,17 @@ _logger = logging.getLogger(__name__)
 
 # A reply that is not there after so long makes it worth asking whether anybody serves at all, now and then.
 _ASK_FOR_PRESENCE_AFTER_SECONDS: Final = 0.02
-_PRESENCE_LIFE_IN_SECONDS: Final = 5.0
+_PRESENCE_LIFE_IN_SECONDS: Final = 0.25
+_MISTRUST_IN_SECONDS: Final = 3600.0
 _NEVER: Final = float("-inf")
+_MOST_SUSPICIOUS: Final = 256
 
 # Ids of requests that expired so long ago are forgotten: their replies would have expired too.
 _FORGET_AFTER_SECONDS: Final = 60.0
+_PRUNE_EVERY_SECONDS: Final = 5.0
+
+_AVOID_FOR_SECONDS: Final = 1.0
+_MOST_IN_FLOOD: Final = 64
 
 
 @accepts_kwargs(RedisTransportSchema())
@@ -76,6 +89,7 @@ class RedisClientTransport(ClientTransport):
         self.client_id = uuid.uuid4().hex
         self._generation = generation()
         self._send_queue_key = queue_key(request_queue_name(service_name)).encode()
+        self._masters: Sequence[Master] = ()
         self._request_queues: dict[int, Queue] = {}
         self._presence_asked_at: dict[int, float] = {}
         self._local = threading.local()
@@ -99,13 +113,11 @@ class RedisClientTransport(ClientTransport):
         self._mailboxes.add(mailbox)
         return mailbox
 
-    def _reply_queue(self, mailbox: Mailbox, index: int, masters: Any) -> ReplyQueue:
-        queue = mailbox.reply_queues.get(index)
-        if queue is None:
-            suffix = reply_suffix(self.service_name, self.client_id, mailbox.thread_hex, index, len(masters))
-            name = reply_queue_name(self.service_name, self.client_id, suffix)
-            queue = ReplyQueue(self.core, masters[index], name, queue_key(name).encode())
-            mailbox.reply_queues[index] = queue
+    def _reply_queue(self, mailbox: Mailbox, index: int) -> ReplyQueue:
+        suffix = reply_suffix(self.service_name, self.client_id, mailbox.thread_hex, index, len(self._masters))
+        name = reply_queue_name(self.service_name, self.client_id, suffix)
+        queue = ReplyQueue(self.core, self._masters[index], name, queue_key(name).encode())
+        mailbox.reply_queues[index] = queue
         return queue
 
     def channel(self) -> Hashable:
@@ -139,15 +151,18 @@ class RedisClientTransport(ClientTransport):
         if mailbox.batch is not None:
             yield
             return
-        mailbox.batch = {}
+        batch: dict[int, list[Unsent]] = {}
+        mailbox.batch = batch
         try:
             yield
-            batch, mailbox.batch = mailbox.batch, None
-            until, mailbox.awaited_until = mailbox.awaited_until, None
-            self._send_batch(mailbox, batch, until)
+        except BaseException:
+            for item in itertools.chain.from_iterable(batch.values()):
+                mailbox.outstanding.pop(item.request_id, None)  # it is not sent
+            raise
         finally:
             mailbox.batch = None
-            mailbox.awaited_until = None
+            until, mailbox.awaited_until = mailbox.awaited_until, None
+        self._send_batch(mailbox, batch, until)
 
     def send_request_message(
         self, request_id: int, meta: dict[str, Any], body: Body, message_expiry_in_seconds: float | None = None
@@ -170,19 +185,16 @@ class RedisClientTransport(ClientTransport):
         until = awaited_until or now + (expiry or core.receive_timeout_in_seconds)
         if mailbox.batch is None:
             mailbox.awaited_until = None
-        backend = core.backend_layer
-        try:
-            index = backend.next_index(until)
-            masters = backend.masters(until)
-        except BrokerError as error:
-            core.count("send.error.connection")
-            raise MessageSendError(f"Cannot get connection: {error}", outcome="not_sent") from error
-        master = masters[index]
-        reply_queue = mailbox.reply_queues.get(index) or self._reply_queue(mailbox, index, masters)
-        meta["reply_to"] = reply_queue.name
         # Before anything is written: the expiry is in the time of this broker, which is known once connected.
-        connection = core.take_to_send(master, until)
+        if len(self._masters) == 1:
+            index = 0
+            connection = core.take_to_send(self._masters[0], until)
+        else:
+            index, connection = self._take_in_turn(until)
+        master = self._masters[index]
         try:
+            reply_queue = mailbox.reply_queues.get(index) or self._reply_queue(mailbox, index)
+            meta["reply_to"] = reply_queue.name
             if expiry:
                 life = expiry
             elif awaited_until is None or not master.clock.is_known:
@@ -193,6 +205,8 @@ class RedisClientTransport(ClientTransport):
             is_awaited = not body["control"].get("suppress_response")
             if is_awaited:
                 mailbox.outstanding[request_id] = now + life + _FORGET_AFTER_SECONDS
+                if len(self._masters) > 1:
+                    reply_queue.awaited.add(request_id)
             if mailbox.batch is not None:
                 mailbox.batch.setdefault(index, []).append(Unsent(request_id, frames, life))
                 master.give_back(connection)
@@ -203,20 +217,43 @@ class RedisClientTransport(ClientTransport):
             raise
         request_queue = self._request_queue(index, life)
         fused = reply_queue if is_awaited and awaited_until is not None else None
+        unsent = [Unsent(request_id, frames, life)]
         try:
-            self._push(master, connection, request_queue, [Unsent(request_id, frames, life)], fused, until)
+            self._push(master, connection, request_queue, unsent, fused, until)
         except BatchSendError as error:
             mailbox.outstanding.pop(request_id, None)
             raise error.errors[request_id] from error.errors[request_id].__cause__
-        if fused is not None and now - self._presence_asked_at.get(index, _NEVER) > _PRESENCE_LIFE_IN_SECONDS:
-            mailbox.ask_at = now + _ASK_FOR_PRESENCE_AFTER_SECONDS
-            mailbox.suspicious.append((request_id, master, request_queue.key, frames[0]))
+        if fused is not None:
+            self._suspect(mailbox, index, master, request_queue, unsent, now)
+
+    def _take_in_turn(self, until: float) -> tuple[int, RedisConnection]:
+        """The master whose turn it is, or the next one that can be reached, and a connection to it.
+
+        Finds the masters when that has not been done yet.
+        """
+        try:
+            masters = self._masters = self.core.backend_layer.masters(until)
+            first = self.core.backend_layer.next_index(until)
+        except BrokerError as error:
+            self.core.count("send.error.connection")
+            raise MessageSendError(f"Cannot get connection: {error}", outcome="not_sent") from error
+        now = monotonic()
+        order = [(first + step) % len(masters) for step in range(len(masters))]
+        order.sort(key=lambda index: masters[index].avoid_until > now)
+        for index in order[:-1]:
+            try:
+                left = until - monotonic()
+                return index, self.core.take_to_send(masters[index], until - left + min(1.0, left / 2))
+            except MessageSendError:
+                masters[index].avoid_until = monotonic() + _AVOID_FOR_SECONDS
+        return order[-1], self.core.take_to_send(masters[order[-1]], until)
 
     def _request_queue(self, index: int, life: float) -> Queue:
         queue = self._request_queues.get(index)
-        needed = life + 10
+        needed = life + 10 + LENGTHEN_EVERY_SECONDS
         if queue is None or queue.life_in_seconds < needed:
-            queue = Queue(self._send_queue_key, self.core.queue_life(self._send_queue_key.decode(), life))
+            seconds = self.core.queue_life(self._send_queue_key.decode(), life)
+            queue = Queue(self._send_queue_key, seconds, keeps_longer_life=True)
             if queue.life_in_seconds > self.core.request_queue_life_in_seconds:
                 return queue  # a rare long life; as it is unknown, it goes by the script, which never shortens one
             self._request_queues[index] = queue
@@ -226,7 +263,7 @@ class RedisClientTransport(ClientTransport):
         errors: dict[int, PySOATransportError] = {}
         for index, unsent in batch.items():
             until = awaited_until or monotonic() + min(item.life for item in unsent)
-            master = self.core.backend_layer.masters(until)[index]
+            master = self._masters[index]
             try:
                 connection = self.core.take_to_send(master, until)
                 request_queue = self._request_queue(index, max(item.life for item in unsent))
@@ -238,7 +275,7 @@ class RedisClientTransport(ClientTransport):
             except PySOATransportError as error:
                 errors.update((item.request_id, error) for item in unsent)
             if waits_for_any := [item for item in unsent if item.request_id not in errors]:
-                self._suspect(mailbox, index, master, self._request_queue(index, 0), waits_for_any)
+                self._suspect(mailbox, index, master, self._request_queue(index, 0), waits_for_any, monotonic())
         if errors:
             for request_id in errors:
                 mailbox.outstanding.pop(request_id, None)
@@ -260,7 +297,7 @@ class RedisClientTransport(ClientTransport):
         """
         core = self.core
         now = monotonic()
-        by_script = request_queue.may_be_full(core.queue_capacity, now)
+        by_script = request_queue.wants_script(core.queue_capacity, now)
         if by_script:
             pushes = b"".join([core.script_command(request_queue, item.frames) for item in unsent])
             replies = len(unsent)
@@ -281,11 +318,13 @@ class RedisClientTransport(ClientTransport):
             else:
                 connection.send(pushes, replies, until)
             answers = [connection.read(until) for _ in range(replies)]
-        except BrokerLost as error:
+        except BaseException as error:
             if fused and reply_queue is not None:
                 reply_queue.forget_pop()
             else:
                 connection.close()
+            if not isinstance(error, BrokerLost):
+                raise  # such as an interrupt: whatever it was, the replies on this connection are out of step
             lost = core.lost_push(master, error)
             lost.__cause__ = error
             raise BatchSendError({item.request_id: lost for item in unsent}) from error
@@ -294,7 +333,25 @@ class RedisClientTransport(ClientTransport):
                 reply_queue.claim.release()
         if not fused:
             master.give_back(connection)
-        self._check(master, request_queue, unsent, answers if by_script else answers[:1] * len(unsent), until)
+        if by_script:
+            self._check(master, request_queue, unsent, answers, until)
+        elif type(answers[0]) is int:
+            request_queue.length, request_queue.seen_at = answers[0], now
+            if type(answers[1]) is BrokerRefused and request_queue.keeps_longer_life:
+                self._expire_plainly(master, request_queue, until)
+        else:
+            self._check(master, request_queue, unsent, answers[:1] * len(unsent), until)
+
+    def _expire_plainly(self, master: Master, request_queue: Queue, until: float) -> None:
+        """Give the list a life without a condition, now and from now on."""
+        request_queue.use_plain_expire()
+        with contextlib.suppress(BrokerError):
+            connection = master.take(until)
+            try:
+                connection.send(request_queue.expire, 1, until)
+                connection.read(until)
+            finally:
+                master.give_back(connection)
 
     def _check(
         self, master: Master, request_queue: Queue, unsent: list[Unsent], answers: list[Reply], until: float
@@ -304,7 +361,7 @@ class RedisClientTransport(ClientTransport):
         for item, answer in zip(unsent, answers, strict=True):
             if not isinstance(answer, BrokerRefused):
                 if isinstance(answer, int):
-                    request_queue.saw_length(answer, monotonic())
+                    request_queue.saw_length(answer, monotonic(), by_script=True)
                 continue
             may_try_again = answer.kind == "NOSCRIPT" or is_queue_full(str(answer)) or answer.not_the_master
             if not may_try_again:
@@ -347,17 +404,21 @@ class RedisClientTransport(ClientTransport):
     def _prune(self, mailbox: Mailbox) -> int:
         """How many requests are outstanding, without those that are so old that no reply can come."""
         outstanding = mailbox.outstanding
-        if outstanding and next(iter(outstanding.values())) < monotonic():
-            now = monotonic()
-            for request_id in [key for key, forget_at in outstanding.items() if forget_at < now]:
-                outstanding.pop(request_id, None)
+        now = monotonic()
+        if now > mailbox.prune_at:
+            mailbox.prune_at = now + _PRUNE_EVERY_SECONDS
+            # Of a copy: the thread whose mailbox it is may be sending meanwhile.
+            for request_id, forget_at in list(outstanding.items()):
+                if forget_at < now:
+                    outstanding.pop(request_id, None)
         return len(outstanding)
 
     def _receive(self, mailbox: Mailbox, until: float) -> ReceivedMessage:
         """The next response to a request that is outstanding; whatever else arrives is dropped and counted."""
         core = self.core
+        most = len(mailbox.outstanding)
         while True:
-            reply_queue, data = self._next_frame(mailbox, until)
+            reply_queue, data = self._next_frame(mailbox, until, most)
             try:
                 frame = self._whole_frame(data, reply_queue)
                 if frame is None:
@@ -365,13 +426,21 @@ class RedisClientTransport(ClientTransport):
                 message = core.decode(frame, reply_queue.master.clock)
             except (SerializationError, InvalidMessageError, MessageReceiveTimeout) as error:
                 core.count("receive.error.unreadable")
-                _logger.warning("Dropped a reply that cannot be read: %s", error)
+                core.warn("unreadable reply", "Dropped a reply that cannot be read: %s", error)
+                most = self._after_junk(until)
                 continue
             if mailbox.outstanding.pop(message.request_id, None) is not None:  # type: ignore[arg-type]
                 if mailbox.suspicious:
                     mailbox.suspicious = []
                 return message
             core.count("receive.error.unexpected_reply")
+            most = self._after_junk(until)
+
+    def _after_junk(self, until: float) -> int:
+        """How many frames to pop at once after one that was of no use: there may be a flood of them."""
+        if monotonic() >= until:
+            raise self.core.nothing_received()
+        return _MOST_IN_FLOOD
 
     def _whole_frame(self, data: bytes, reply_queue: ReplyQueue) -> Frame | None:
         try:
@@ -380,10 +449,10 @@ class RedisClientTransport(ClientTransport):
             # The assembler starts anew now: a frame that does not continue one message may well begin another.
             return self.core.whole_frame(data, reply_queue.assembler)
 
-    def _next_frame(self, mailbox: Mailbox, until: float) -> tuple[ReplyQueue, bytes]:
+    def _next_frame(self, mailbox: Mailbox, until: float, most: int) -> tuple[ReplyQueue, bytes]:
         while True:
             pause_at = mailbox.ask_at if mailbox.suspicious else until
-            found = self._wait(mailbox, min(until, max(pause_at, 0.0)))
+            found = self._wait(mailbox, min(until, max(pause_at, 0.0)), most)
             if found is not None:
                 return found
             if monotonic() >= until:
@@ -391,19 +460,22 @@ class RedisClientTransport(ClientTransport):
             if mailbox.suspicious:
                 self._take_back_if_unserved(mailbox, until)
 
-    def _wait(self, mailbox: Mailbox, until: float) -> tuple[ReplyQueue, bytes] | None:
-        reply_queues = mailbox.reply_queues
-        if len(reply_queues) == 1:
-            (queue,) = reply_queues.values()
+    def _wait(self, mailbox: Mailbox, until: float, most: int) -> tuple[ReplyQueue, bytes] | None:
+        queues = list(mailbox.reply_queues.values())
+        if len(queues) > 1:
+            queues = [queue for queue in queues if queue.awaits_any_of(mailbox.outstanding)]
+        if not queues:
+            raise self.core.nothing_received()  # another thread has received or forgotten them meanwhile
+        if len(queues) == 1:
+            queue = queues[0]
             # Only a thread that is just sending can have it, and not for long.
             if not queue.claim.acquire(timeout=max(0.0, until - monotonic())):
                 return None
             try:
-                frame = queue.read(until, len(mailbox.outstanding))
+                frame = queue.read(until, most)
             finally:
                 queue.claim.release()
             return None if frame is None else (queue, frame)
-        queues = list(reply_queues.values())
         claimed = 0
         try:
             for queue in queues:
@@ -418,13 +490,24 @@ class RedisClientTransport(ClientTransport):
     # Nobody serves
 
     def _suspect(
-        self, mailbox: Mailbox, index: int, master: Master, request_queue: Queue, unsent: list[Unsent]
+        self,
+        mailbox: Mailbox,
+        index: int,
+        master: Master,
+        request_queue: Queue,
+        unsent: list[Unsent],
+        now: float,
     ) -> None:
         """Note what to take back if no reply comes soon and nobody serves."""
-        now = monotonic()
         if now - self._presence_asked_at.get(index, _NEVER) > _PRESENCE_LIFE_IN_SECONDS:
             mailbox.ask_at = now + _ASK_FOR_PRESENCE_AFTER_SECONDS
-            mailbox.suspicious += [(item.request_id, master, request_queue.key, item.frames[0]) for item in unsent]
+            if len(mailbox.suspicious) > _MOST_SUSPICIOUS:  # somebody sends and never receives
+                mailbox.suspicious = []
+            mailbox.suspicious += [
+                (item.request_id, master, request_queue.key, item.frames[0])
+                for item in unsent
+                if item.request_id in mailbox.outstanding
+            ]
 
     def _take_back_if_unserved(self, mailbox: Mailbox, until: float) -> None:
         """Take requests off the queue when the service's workers have all gone.
@@ -435,20 +518,20 @@ class RedisClientTransport(ClientTransport):
         suspicious, mailbox.suspicious = mailbox.suspicious, []
         limit = min(until, monotonic() + 0.25)
         for master, group in itertools.groupby(suspicious, key=lambda item: item[1]):
-            found = presence.look_up(master, self.service_name, limit)
-            self._presence_asked_at[self._index_of(master, until)] = monotonic()
-            if found is not Presence.ABSENT:
+            index = list(self._masters).index(master)
+            self._presence_asked_at[index] = monotonic()
+            if presence.look_up(master, self.service_name, limit) is not Presence.ABSENT:
                 continue
             taken_back = [request_id for request_id, _, key, frame in group if _remove(master, key, frame, limit)]
-            if taken_back:
-                self._presence_asked_at.clear()
-                for request_id in taken_back:
-                    mailbox.outstanding.pop(request_id, None)
-                self.core.count("send.error.not_served")
-                raise ServiceUnavailable(f"no server of service {self.service_name!r} is running", outcome="not_sent")
-
-    def _index_of(self, master: Master, until: float) -> int:
-        return list(self.core.backend_layer.masters(until)).index(master)
+            if not taken_back:
+                # Somebody serves without a word, as workers of the first PySOA do after a roll-back.
+                self._presence_asked_at[index] += _MISTRUST_IN_SECONDS
+                continue
+            self._presence_asked_at.clear()
+            for request_id in taken_back:
+                mailbox.outstanding.pop(request_id, None)
+            self.core.count("send.error.not_served")
+            raise ServiceUnavailable(f"no server of service {self.service_name!r} is running", outcome="not_sent")
 
     def close(self) -> None:
         """Close the connections of this transport; it may be used again."""

@@ -7,8 +7,10 @@ import logging
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from pysoa.common.clock import monotonic
 from pysoa.common.instruments import NO_METRICS, NoOpMetricsRecorder, Recorder, adapt_recorder
 from pysoa.common.logging import RecursivelyCensoredDictWrapper
+from pysoa.common.plugins import resolve_python_path
 from pysoa.common.protocol.envelope import read_envelope
 from pysoa.common.protocol.frames import Frame, FrameAssembler, read_frame, write_frames
 from pysoa.common.serializer import MsgpackSerializer
@@ -24,6 +26,7 @@ from pysoa.common.transport.redis_gateway.constants import (
 
 __all__ = ("MessageCodec",)
 
+_logger = logging.getLogger(__name__)
 _oversized_message_logger = logging.getLogger("pysoa.transport.oversized_message")
 
 
@@ -64,11 +67,19 @@ class MessageCodec:
         self._serializer_config = default_serializer_config
         self._default_serializer: Serializer | None = None
         self._serializers: dict[str, Serializer] = {}
+        self._warn_again_at: dict[str, float] = {}
 
     def count(self, name: str) -> None:
         """Count an event, under the name that metrics of this side have."""
         if self.records_metrics:
             self.metrics.counter(self.metrics_prefix + name).increment()
+
+    def warn(self, kind: str, text: str, *details: object) -> None:
+        """Log a warning, at most one of each kind in a second: what arrives may be a flood."""
+        now = monotonic()
+        if now >= self._warn_again_at.get(kind, 0.0):
+            self._warn_again_at[kind] = now + 1.0
+            _logger.warning(text, *details)
 
     def timer(self, name: str) -> contextlib.AbstractContextManager[Any]:
         """A timer to enter, under the name that metrics of this side have."""
@@ -83,7 +94,9 @@ class MessageCodec:
         if self._default_serializer is None:
             config = self._serializer_config
             if config:
-                self._default_serializer = config["object"](**config.get("kwargs", {}))
+                self._default_serializer = (config.get("object") or resolve_python_path(config["path"]))(
+                    **config.get("kwargs", {})
+                )
             else:
                 self._default_serializer = MsgpackSerializer()
             self._serializers[self._default_serializer.mime_type] = self._default_serializer

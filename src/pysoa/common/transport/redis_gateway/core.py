@@ -54,6 +54,7 @@ POP_MARGIN_IN_SECONDS: Final = 0.4
 """How long after the end of a pop its answer may take before the connection counts as dead."""
 
 _SLICE_IN_SECONDS: Final = 2.0
+_FULL_FOR_SECONDS: Final = 5.0
 
 
 class RedisTransportCore(MessageCodec):
@@ -130,12 +131,6 @@ class RedisTransportCore(MessageCodec):
             self._push_script = SendMessageToQueueCommand()
         return self._push_script
 
-    def push_command(self, queue: Queue, frames: list[bytes], then: bytes) -> tuple[bytes, int]:
-        """Commands that push one message, with others after them, and how many replies the push has."""
-        if queue.may_be_full(self.queue_capacity, monotonic()):
-            return self.script_command(queue, frames) + then, 1
-        return queue.push(frames, queue.expire + then), 2
-
     def script_command(self, queue: Queue, frames: list[bytes], with_text: bool = False) -> bytes:
         """The push that checks the capacity first."""
         return self.push_script().packet(
@@ -148,35 +143,42 @@ class RedisTransportCore(MessageCodec):
         Raises:
             MessageSendError: it was refused, the queue was full to the end, or the broker failed.
         """
-        for attempt in self._attempts_on_full_queue(queue, until):
-            with self._connection(master, until) as connection:
-                reply = self._ask_in_send(master, connection, self.script_command(queue, frames), until)
-                if isinstance(reply, BrokerRefused) and reply.kind == "NOSCRIPT":
-                    command = self.script_command(queue, frames, with_text=True)
-                    reply = self._ask_in_send(master, connection, command, until)
+        for _ in self._attempts_on_full_queue(queue, until):
+            reply = self._ask_script(master, queue, frames, until)
+            if isinstance(reply, BrokerRefused) and reply.not_the_master:
+                master.moved()
+                reply = self._ask_script(master, queue, frames, until)
             if isinstance(reply, BrokerRefused):
                 if is_queue_full(str(reply)):
                     continue
-                if reply.not_the_master and attempt == 0:
-                    master.moved()
-                    continue
                 raise self.refused_push(reply)
             if isinstance(reply, int):
-                queue.saw_length(reply, monotonic())
+                queue.saw_length(reply, monotonic(), by_script=True)
             return
+
+    def _ask_script(self, master: Master, queue: Queue, frames: list[bytes], until: float) -> Reply:
+        with self._connection(master, until) as connection:
+            reply = self._ask_in_send(master, connection, self.script_command(queue, frames), until)
+            if isinstance(reply, BrokerRefused) and reply.kind == "NOSCRIPT":
+                command = self.script_command(queue, frames, with_text=True)
+                reply = self._ask_in_send(master, connection, command, until)
+        return reply
 
     def _attempts_on_full_queue(self, queue: Queue, until: float) -> Iterator[int]:
         """Count attempts, with growing pauses between them; raises when the last one has failed."""
         attempt = 0
+        # A server has waited for this client's room just now: it must not be held up by each of its answers.
+        retries = 0 if self.is_server and monotonic() < queue.full_until else self.queue_full_retries
         while True:
             yield attempt
             pause = pause_in_seconds(attempt, random.random())
-            if attempt >= self.queue_full_retries or monotonic() + pause >= until:
+            if attempt >= retries or monotonic() + pause >= until:
                 break
             time.sleep(pause)
             attempt += 1
             self.count("send.queue_full_retry")
             self.count(f"send.queue_full_retry.retry_{attempt}")
+        queue.full_until = monotonic() + _FULL_FOR_SECONDS
         self.count("send.error.redis_queue_full")
         name = queue.key.decode().removeprefix(PREFIX)
         raise MessageSendError(f"Redis queue {name} was full after {attempt} retries", outcome="not_sent")
@@ -219,6 +221,8 @@ class RedisTransportCore(MessageCodec):
             MessageSendError: there is none; nothing has been sent.
         """
         try:
+            if not self.records_metrics:
+                return master.take(until)
             with self.timer("send.get_redis_connection"):
                 return master.take(until)
         except BrokerError as error:

@@ -18,10 +18,10 @@ from pysoa.common.clock import monotonic
 from pysoa.common.transport.redis_gateway import presence
 from pysoa.common.transport.redis_gateway.backend.base import Master
 from pysoa.common.transport.redis_gateway.commands import Queue, push_back
-from pysoa.common.transport.redis_gateway.connection import BrokerError
+from pysoa.common.transport.redis_gateway.connection import BrokerError, BrokerRefused, RedisConnection
 from pysoa.common.transport.redis_gateway.core import RedisTransportCore
 
-__all__ = ("Keeper", "Pop", "unblock")
+__all__ = ("Keeper", "Pop", "put_back", "unblock")
 
 _logger = logging.getLogger(__name__)
 
@@ -48,6 +48,26 @@ def unblock(master: Master, client_id: bytes) -> None:
             master.give_back(connection)
 
 
+def put_back(
+    connection: RedisConnection, queue_key: bytes, life_in_seconds: int, frames: list[bytes], until: float
+) -> None:
+    """Put requests back to the head of their queue.
+
+    Raises:
+        BrokerRefused: none was put back.
+        BrokerLost: nobody knows whether they were.
+    """
+    queue = Queue(queue_key, life_in_seconds, keeps_longer_life=True)
+    connection.send(push_back(queue_key, frames) + queue.expire, 2, until)
+    pushed, expired = connection.read(until), connection.read(until)
+    if isinstance(pushed, BrokerRefused):
+        raise pushed
+    if isinstance(expired, BrokerRefused):
+        queue.use_plain_expire()
+        connection.send(queue.expire, 1, until)
+        connection.read(until)
+
+
 class Keeper:
     """Looks after one worker from a thread of its own, on connections of its own.
 
@@ -66,7 +86,7 @@ class Keeper:
         self.job_began = 0.0
         self._core = core
         self._worker_id = worker_id
-        self._queue = Queue(queue_key, core.request_queue_life_in_seconds)
+        self._queue_key = queue_key
         self._held = held
         self._pops_under_way = pops_under_way
         # A pipe, because signal handlers may write to it whatever they have interrupted.
@@ -76,17 +96,25 @@ class Keeper:
         self._is_releasing = False
         self._is_ending = False
         self._is_watching = False
+        self._announce_at = 0.0
+        self._put_back_not_before = 0.0
         self._thread = threading.Thread(target=self._run, name="pysoa-keeper", daemon=True)
 
     def start(self) -> None:
         """Announce the worker, so that it counts as present before it takes its first request; then keep at it."""
-        self._announce()
+        if self._announce():
+            self._announce_at = monotonic() + presence.REFRESH_IN_SECONDS
         self._thread.start()
 
     def something_held(self) -> None:
         """Say that requests have been taken that have not begun."""
         if not self._is_watching:
             self._wake()
+
+    def announce_again(self) -> None:
+        """Announce the worker soon: the broker may have forgotten it, and others that it has just come to know."""
+        self._announce_at = 0.0
+        self._wake()
 
     def release_pops(self) -> None:
         """End all pops under way from now on. May be called from a signal handler."""
@@ -114,37 +142,29 @@ class Keeper:
         if not self._thread.is_alive():
             os.close(self._read_end)
             os.close(self._write_end)
-        until = monotonic() + _LIMIT_IN_SECONDS
-        try:
-            for master in self._core.backend_layer.masters(until):
-                connection = master.take(until)
-                try:
-                    presence.withdraw(connection, self._core.service_name, self._worker_id, until)
-                finally:
-                    master.give_back(connection)
-        except BrokerError as error:
-            _logger.debug("Could not withdraw: %s", error)
+        self._withdraw()
 
     def _run(self) -> None:
-        announce_at = monotonic() + presence.REFRESH_IN_SECONDS
         while not self._is_ending:
             if self._is_releasing:
                 for master, client_id in self._pops_under_way():
                     unblock(master, client_id)
                 self._sleep(_UNBLOCK_AGAIN_AFTER_SECONDS)
             else:
-                self._sleep(announce_at - monotonic())
+                self._sleep(self._announce_at - monotonic())
             self._watch_held()
-            if monotonic() >= announce_at and not self._is_ending:
-                self._announce()
-                announce_at = monotonic() + presence.REFRESH_IN_SECONDS
+            if monotonic() >= self._announce_at and not self._is_ending:
+                self._announce_at = monotonic() + presence.REFRESH_IN_SECONDS
+                if not self._announce():
+                    self._announce_at = monotonic() + _LIMIT_IN_SECONDS
 
     def _watch_held(self) -> None:
         """While something is held, look now and then whether the running job has become slow."""
         while self._held and not self._is_ending:
             self._is_watching = True
             began = self.job_began
-            if began and monotonic() - began > _SLOW_AFTER_SECONDS:
+            now = monotonic()
+            if began and now - began > _SLOW_AFTER_SECONDS and now >= self._put_back_not_before:
                 self._put_back()
             self._sleep(_LOOK_EVERY_SECONDS)
             # The worker wakes only a keeper that does not watch: so this is said before looking once more.
@@ -161,15 +181,19 @@ class Keeper:
                 # Only now that there is a connection: what cannot be put back is better kept.
                 frames = self._take_held()
                 if frames:
-                    connection.send(push_back(self._queue.key, frames) + self._queue.expire, 2, until)
-                    connection.read(until)
-                    connection.read(until)
+                    put_back(connection, self._queue_key, self._core.request_queue_life_in_seconds, frames, until)
                     self._core.count("receive.put_back")
             finally:
                 master.give_back(connection)
+        except BrokerRefused as error:
+            self._held.extendleft(reversed(frames))
+            self._put_back_not_before = monotonic() + _LIMIT_IN_SECONDS
+            self._core.warn("put back", "The broker does not take requests back: %s", error)
         except BrokerError as error:
-            # Perhaps the broker has them, perhaps not: running them could run them twice.
-            _logger.warning("Could not put %d requests back: %s", len(frames), error)
+            self._put_back_not_before = monotonic() + _LIMIT_IN_SECONDS
+            if frames:
+                # Perhaps the broker has them, perhaps not: running them could run them twice.
+                _logger.warning("Could not put %d requests back: %s", len(frames), error)
 
     def _take_held(self) -> list[bytes]:
         frames: list[bytes] = []
@@ -179,15 +203,45 @@ class Keeper:
         frames.reverse()
         return frames
 
-    def _announce(self) -> None:
+    def _announce(self) -> bool:
+        """Announce the worker on each master; False when one of them did not hear it."""
         until = monotonic() + _LIMIT_IN_SECONDS
         try:
-            for master in self._core.backend_layer.masters(until):
-                connection = master.take(until)
-                try:
-                    now = master.clock.now()
-                    presence.announce(connection, now, self._core.service_name, self._worker_id, until)
-                finally:
-                    master.give_back(connection)
+            masters = self._core.backend_layer.masters(until)
         except BrokerError as error:
             _logger.debug("Could not announce the worker: %s", error)
+            return False
+        # No generator: a master that is away must not keep the others from hearing it.
+        heard = [self._announce_to(master) for master in masters]
+        return all(heard)
+
+    def _announce_to(self, master: Master) -> bool:
+        until = monotonic() + _LIMIT_IN_SECONDS
+        try:
+            connection = master.take(until)
+            try:
+                now = master.clock.now()
+                presence.announce(connection, now, self._core.service_name, self._worker_id, until)
+            finally:
+                master.give_back(connection)
+        except BrokerError as error:
+            _logger.debug("Could not announce the worker: %s", error)
+            return False
+        return True
+
+    def _withdraw(self) -> None:
+        try:
+            masters = self._core.backend_layer.masters(monotonic() + _LIMIT_IN_SECONDS)
+        except BrokerError as error:
+            _logger.debug("Could not withdraw the worker: %s", error)
+            return
+        for master in masters:
+            until = monotonic() + _LIMIT_IN_SECONDS
+            try:
+                connection = master.take(until)
+                try:
+                    presence.withdraw(connection, self._core.service_name, self._worker_id, until)
+                finally:
+                    master.give_back(connection)
+            except BrokerError as error:
+                _logger.debug("Could not withdraw the worker: %s", error)

@@ -7,6 +7,7 @@ import select
 import threading
 import time
 from collections import deque
+from collections.abc import Container
 from typing import Final
 
 from pysoa.common.clock import monotonic
@@ -29,6 +30,7 @@ SLICE_IN_SECONDS: Final = 2.0
 """The longest pop of a client: a connection that has died unseen is found out after so long."""
 
 _RECOVERY_IN_SECONDS: Final = 2.0
+_CONNECT_AMONG_OTHERS_IN_SECONDS: Final = 0.5
 
 
 class ReplyQueue:
@@ -44,6 +46,7 @@ class ReplyQueue:
         assembler: puts chunked replies together.
         frames: popped and not yet read.
         pop: the connection on which a pop is under way.
+        awaited: ids of requests whose replies come here; kept only where there are several masters.
         standard_pop: the command for a pop of the usual length.
     """
 
@@ -51,6 +54,7 @@ class ReplyQueue:
         "_pop_ends_at",
         "_pop_replies",
         "assembler",
+        "awaited",
         "claim",
         "core",
         "frames",
@@ -71,8 +75,16 @@ class ReplyQueue:
         self.claim = threading.Lock()
         self.standard_pop = blocking_pop(key, SLICE_IN_SECONDS)
         self.pop: RedisConnection | None = None
+        self.awaited: set[int] = set()
         self._pop_ends_at = 0.0
         self._pop_replies = 0
+
+    def awaits_any_of(self, outstanding: Container[int]) -> bool:
+        """Whether a reply to one of these requests will come here."""
+        for request_id in list(self.awaited):
+            if request_id not in outstanding:
+                self.awaited.discard(request_id)
+        return bool(self.awaited)
 
     def pop_command(self, until: float, most: int) -> bytes:
         """The commands for a pop that ends by then, and takes up to so many frames when there are more."""
@@ -121,8 +133,9 @@ class ReplyQueue:
             if monotonic() >= until:
                 return None
 
-    def _start(self, until: float, most: int) -> RedisConnection:
+    def _start(self, until: float, most: int, pop_until: float = 0.0) -> RedisConnection:
         connection = self.core.take_to_receive(self.master, until)
+        until = pop_until or until
         command = self.pop_command(until, most)
         self.popping_on(connection, until, most)
         connection.send(command, self._pop_replies, until)
@@ -130,11 +143,15 @@ class ReplyQueue:
 
     def _take(self, connection: RedisConnection, reply: Reply) -> None:
         """Read what the pop brought; afterwards it is over."""
-        more = connection.read(monotonic() + POP_MARGIN_IN_SECONDS) if self._pop_replies > 1 else None
         self.pop = None
-        self.master.give_back(connection)
         if isinstance(reply, list):
             self.frames.append(reply[1])  # type: ignore[arg-type]
+        try:
+            more = connection.read(monotonic() + POP_MARGIN_IN_SECONDS) if self._pop_replies > 1 else None
+        finally:
+            self.master.give_back(connection)
+        if isinstance(reply, list):
+            pass
         elif isinstance(reply, BrokerRefused):
             if reply.not_the_master:
                 raise BrokerLost(str(reply))
@@ -144,19 +161,11 @@ class ReplyQueue:
 
     def _after_fault(self, error: BrokerLost | MessageReceiveError, give_up_at: float, until: float) -> None:
         """Drop the connection; then go on waiting: a reply may still come to the queue when the broker is back."""
-        if self.pop is not None:
-            self.pop.close()
-            self.pop = None
-        self.master.moved()
-        if isinstance(error, MessageReceiveError) and error.args[1:2] == ("ResponseError",):
-            raise error
-        if isinstance(error, BrokerTimeout):
-            return  # the connection had died unseen; another may be alive
-        if monotonic() >= give_up_at:
-            if isinstance(error, BrokerLost):
-                raise self.core.lost_pop(self.master, error) from error
-            raise error
-        time.sleep(max(0.0, min(random.uniform(0.02, 0.1), until - monotonic())))
+        unseen = isinstance(error, BrokerTimeout)  # the connection had died unseen; another may be alive
+        refused = isinstance(error, MessageReceiveError) and error.args[1:2] == ("ResponseError",)
+        self.drop_pop_after(error, 0.0 if refused else until + 1.0 if unseen else give_up_at)
+        if not unseen:
+            time.sleep(max(0.0, min(random.uniform(0.02, 0.1), until - monotonic())))
 
     def poll_ready(self) -> bytes | None:
         """A frame that has been received already, if its pop is complete."""
@@ -170,12 +179,26 @@ class ReplyQueue:
                     return self.frames.popleft()
         return None
 
-    def start_pop(self, until: float) -> RedisConnection:
-        """The connection of the pop under way; one is started where there is none."""
-        return self.pop or self._start(until, 1)
+    def poll_or_start(self, until: float) -> bytes | None:
+        """A frame that has been received already; where there is none, see to it that a pop is under way."""
+        if self.pop is not None and monotonic() > self._pop_ends_at + POP_MARGIN_IN_SECONDS:
+            self.forget_pop()
+        frame = self.poll_ready()
+        if frame is None and self.pop is None:
+            # Another master may have the reply: this one must not hold everything up for long.
+            self._start(min(until, monotonic() + _CONNECT_AMONG_OTHERS_IN_SECONDS), 1, until)
+        return frame
 
-    def pop_is_overdue(self) -> bool:
-        return self.pop is not None and monotonic() > self._pop_ends_at + POP_MARGIN_IN_SECONDS
+    def drop_pop_after(self, error: BrokerLost | MessageReceiveError, give_up_at: float) -> None:
+        """Drop the connection after a fault; raises once it has lasted for too long."""
+        if self.pop is not None:
+            self.pop.close()
+            self.pop = None
+        self.master.moved()
+        if monotonic() >= give_up_at:
+            if isinstance(error, BrokerLost):
+                raise self.core.lost_pop(self.master, error) from error
+            raise error
 
     def forget_pop(self) -> None:
         """Close the connection of a pop whose answer is overdue."""
@@ -202,6 +225,7 @@ class Mailbox:
     Attributes:
         generation: that of the process that made it.
         outstanding: ids of the requests whose replies have not come, and when each is forgotten.
+        prune_at: when to look for those next.
         reply_queues: by the index of their master; made when first needed.
         awaited_until: the deadline of the next request, where it has been announced by ``expect_reply``.
         batch: requests collected for one packet, by the index of their master; None outside of a batch.
@@ -216,6 +240,7 @@ class Mailbox:
         "batch",
         "generation",
         "outstanding",
+        "prune_at",
         "reply_queues",
         "suspicious",
         "thread_hex",
@@ -225,6 +250,7 @@ class Mailbox:
         self.thread_hex = thread_hex
         self.generation = generation()
         self.outstanding: dict[int, float] = {}
+        self.prune_at = 0.0
         self.reply_queues: dict[int, ReplyQueue] = {}
         self.awaited_until: float | None = None
         self.batch: dict[int, list[Unsent]] | None = None
@@ -236,31 +262,34 @@ def read_any(queues: list[ReplyQueue], until: float) -> tuple[ReplyQueue, bytes]
     """Wait for the next frame of any of several reply queues, which lie on several masters.
 
     Raises:
-        MessageReceiveError: one of the brokers failed.
+        MessageReceiveError: one of the brokers stayed away for longer than a recovery may take.
     """
+    give_up_at: dict[ReplyQueue, float] = {}
     while True:
         poll = select.poll()
+        popping: list[ReplyQueue] = []
         for queue in queues:
-            if queue.pop_is_overdue():
-                queue.forget_pop()
             try:
-                connection = queue.start_pop(until)
-                frame = queue.poll_ready()
-            except BrokerLost as error:
-                queue.forget_pop()
-                raise queue.core.lost_pop(queue.master, error) from error
-            if frame is not None:
-                return queue, frame
-            poll.register(connection.fileno(), select.POLLIN)
-        left = min(until - monotonic(), SLICE_IN_SECONDS + POP_MARGIN_IN_SECONDS)
+                frame = queue.poll_or_start(until)
+                if frame is not None:
+                    return queue, frame
+            except (BrokerLost, MessageReceiveError) as error:
+                queue.drop_pop_after(
+                    error, give_up_at.setdefault(queue, min(until, monotonic() + _RECOVERY_IN_SECONDS))
+                )
+                continue
+            if queue.pop is not None:
+                popping.append(queue)
+                poll.register(queue.pop.fileno(), select.POLLIN)
+        left = until - monotonic()
         if left <= 0:
             return None
-        ready = {descriptor for descriptor, _ in poll.poll(left * 1000)}
-        for queue in queues:
-            try:
-                connection = queue.start_pop(until)
-                if connection.fileno() in ready:
-                    connection.receive_now()
-            except BrokerLost as error:
-                queue.forget_pop()
-                raise queue.core.lost_pop(queue.master, error) from error
+        patience = SLICE_IN_SECONDS + POP_MARGIN_IN_SECONDS if len(popping) == len(queues) else 0.05
+        ready = {descriptor for descriptor, _ in poll.poll(min(left, patience) * 1000)}
+        for queue in popping:
+            if queue.pop is not None and queue.pop.fileno() in ready:
+                try:
+                    queue.pop.receive_now()
+                except BrokerLost as error:
+                    limit = give_up_at.setdefault(queue, min(until, monotonic() + _RECOVERY_IN_SECONDS))
+                    queue.drop_pop_after(error, limit)

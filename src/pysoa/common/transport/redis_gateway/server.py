@@ -27,7 +27,7 @@ from pysoa.common.transport.errors import (
     MessageSendError,
 )
 from pysoa.common.transport.redis_gateway.backend.base import Master
-from pysoa.common.transport.redis_gateway.commands import Queue, blocking_pop, pop_more, push_back
+from pysoa.common.transport.redis_gateway.commands import Queue, blocking_pop, pop_more
 from pysoa.common.transport.redis_gateway.connection import (
     BrokerError,
     BrokerLost,
@@ -37,7 +37,7 @@ from pysoa.common.transport.redis_gateway.connection import (
     Reply,
 )
 from pysoa.common.transport.redis_gateway.core import RedisTransportServerCore
-from pysoa.common.transport.redis_gateway.keeper import Keeper, Pop, unblock
+from pysoa.common.transport.redis_gateway.keeper import Keeper, Pop, put_back, unblock
 from pysoa.common.transport.redis_gateway.settings import RedisServerTransportSchema
 from pysoa.common.types import Body
 
@@ -49,10 +49,12 @@ _SLICE_IN_SECONDS: Final = 5.0
 _POP_MARGIN_IN_SECONDS: Final = 2.0
 _SEND_LIMIT_IN_SECONDS: Final = 0.5  # a slow or full reply queue must not hold a worker
 _UNBLOCK_AGAIN_AFTER_SECONDS: Final = 0.05
+_CONNECT_LIMIT_IN_SECONDS: Final = 0.5
 _WORK_IN_HAND_IN_SECONDS: Final = 0.001
 _MOST_REPLY_QUEUES: Final = 1024
 
-_POPPED, _MORE, _PUSHED, _EXPIRED = range(4)
+# What a reply answers; that to a push is noted as the queue that it went to.
+_POPPED, _MORE, _EXPIRED = range(3)
 
 
 class _Line:
@@ -70,7 +72,7 @@ class _Line:
     def __init__(self, master: Master) -> None:
         self.master = master
         self.connection: RedisConnection | None = None
-        self.owes: deque[int] = deque()
+        self.owes: deque[int | Queue] = deque()
         self.is_popping = False
         self.pop_ends_at = 0.0
         self.not_before = 0.0
@@ -170,10 +172,7 @@ class RedisServerTransport(ServerTransport):
         try:
             connection = master.take(until)
             try:
-                expire = Queue(self._receive_queue_key, self.core.request_queue_life_in_seconds).expire
-                connection.send(push_back(self._receive_queue_key, frames) + expire, 2, until)
-                connection.read(until)
-                connection.read(until)
+                put_back(connection, self._receive_queue_key, self.core.request_queue_life_in_seconds, frames, until)
             finally:
                 master.give_back(connection)
         except BrokerError as error:
@@ -271,6 +270,8 @@ class RedisServerTransport(ServerTransport):
     def _lost(self, line: _Line, error: BrokerError) -> MessageReceiveError:
         line.drop()
         line.not_before = monotonic() + random.uniform(0.2, 1.0)
+        if self._keeper is not None:
+            self._keeper.announce_again()
         if isinstance(error, BrokerLost):
             return self.core.lost_pop(line.master, error)
         line.master.moved()
@@ -281,11 +282,14 @@ class RedisServerTransport(ServerTransport):
 
     def _pop_commands(self, line: _Line) -> bytes:
         """The commands of the next pop, noted as sent."""
+        now = monotonic()
         line.is_popping = True
-        line.pop_ends_at = monotonic() + self._slice
+        line.pop_ends_at = now + self._slice
         line.owes.append(_POPPED)
-        if self._is_serving and self.prefetch > 1 and len(self._lines) == 1:
-            most = min(self.prefetch, int(_WORK_IN_HAND_IN_SECONDS / self._job_time))
+        if self._keeper is not None and self.prefetch > 1 and len(self._lines) == 1:
+            began = self._keeper.job_began
+            job_time = max(self._job_time, now - began) if began else self._job_time
+            most = min(self.prefetch, int(_WORK_IN_HAND_IN_SECONDS / job_time))
             if most > 1:
                 line.owes.append(_MORE)
                 return self._standard_pop + pop_more(self._receive_queue_key, most - 1)
@@ -327,11 +331,14 @@ class RedisServerTransport(ServerTransport):
                 self._held.extend(reply)  # type: ignore[arg-type]
                 if self._keeper is not None:
                     self._keeper.something_held()
-        elif isinstance(reply, BrokerRefused) and what == _PUSHED:
-            error = self.core.refused_push(reply)
-            _logger.warning("The broker refused a response of service %s: %s", self.service_name, reply)
-            if reply.not_the_master:
-                raise BrokerLost(str(reply)) from error
+        elif isinstance(what, Queue):
+            if isinstance(reply, int):
+                what.length = reply
+            elif isinstance(reply, BrokerRefused):
+                error = self.core.refused_push(reply)
+                self.core.warn("refused response", "The broker refused a response of %s: %s", self.service_name, reply)
+                if reply.not_the_master:
+                    raise BrokerLost(str(reply)) from error
 
     def _end_pop(self, line: _Line, until: float) -> None:
         """Bring a pop under way to its end; what it brought is then held."""
@@ -362,10 +369,12 @@ class RedisServerTransport(ServerTransport):
             for offset in range(len(usable)):
                 line = usable[(self._turn + offset) % len(usable)]
                 try:
-                    connection = self._connection(line, until)
+                    # The others must not wait for long for one that does not answer.
+                    limit = monotonic() + (_POP_MARGIN_IN_SECONDS if line.connection else _CONNECT_LIMIT_IN_SECONDS)
+                    connection = self._connection(line, limit)
                     while line.owes:
-                        self._note(line, connection.read(until))
-                    reply = connection.ask(b"LPOP", self._receive_queue_key, until=until)
+                        self._note(line, connection.read(limit))
+                    reply = connection.ask(b"LPOP", self._receive_queue_key, until=limit)
                     if isinstance(reply, bytes):
                         return line, reply
                     if isinstance(reply, BrokerRefused):
@@ -421,17 +430,16 @@ class RedisServerTransport(ServerTransport):
         line = self._line_of(queue, until)
         expires_at = line.master.clock.now() + core.message_expiry_in_seconds
         frames = core.sealed(request_id, meta, body, expires_at)
-        is_crowded = queue.length > core.queue_capacity // 2 and monotonic() - queue.seen_at < 1.0
-        if not self._is_serving or is_crowded or core.queue_capacity < 100:
+        if not self._is_serving or queue.length > core.queue_capacity // 2 or core.queue_capacity < 100:
             core.push(line.master, queue, frames, until)
             return
-        self._send_on(line, queue.push(frames, queue.expire), until)
+        self._send_on(line, queue, queue.push(frames, queue.expire), until)
 
-    def _send_on(self, line: _Line, pushes: bytes, until: float) -> None:
+    def _send_on(self, line: _Line, queue: Queue, pushes: bytes, until: float) -> None:
         try:
             connection = self._connection(line, until)
             already_owed = len(line.owes)
-            line.owes.append(_PUSHED)
+            line.owes.append(queue)
             line.owes.append(_EXPIRED)
             if not (self._is_stopping or self._held or line.is_popping or len(self._lines) > 1):
                 pushes += self._pop_commands(line)
@@ -444,6 +452,9 @@ class RedisServerTransport(ServerTransport):
             line.master.moved()
             self.core.count("send.error.connection")
             raise MessageSendError(f"Cannot get connection: {error}", outcome="not_sent") from error
+        except BaseException:
+            line.drop()  # such as an interrupt: a command may have been written by half
+            raise
 
     def _line_of(self, queue: Queue, until: float) -> _Line:
         lines = self._lines or self._open_lines(until)

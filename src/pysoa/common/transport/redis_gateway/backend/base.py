@@ -97,11 +97,16 @@ class Master:
 
     Shared by all threads and all transports with the same settings. A connection that was taken belongs to its taker
     until it is given back.
+
+    Attributes:
+        clock: its time.
+        avoid_until: requests go to other masters until then, where there are any; on the monotonic clock.
     """
 
     def __init__(self, connection_kwargs: Mapping[str, Any]) -> None:
         self.connection_kwargs = connection_kwargs
         self.clock = BrokerClock()
+        self.avoid_until = 0.0
         self._idle: deque[RedisConnection] = deque()
 
     def __repr__(self) -> str:

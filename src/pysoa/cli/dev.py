@@ -1,0 +1,118 @@
+"""``pysoa dev``: a service on the machine of whoever writes it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pysoa.cli.terminal import Command, Failure, say
+
+if TYPE_CHECKING:
+    from pysoa.server.server import Server
+
+__all__ = ("dev",)
+
+_SETTINGS_MODULE = "pysoa.cli.development_settings"
+_GATEWAY = "pysoa.common.transport.redis_gateway."
+
+
+@click.command(cls=Command, short_help="Run a service while you write it.")
+@click.argument("target", metavar="MODULE[:SERVER]")
+@click.option("-s", "--settings", metavar="MODULE", help="The settings; all of them count but the broker.")
+@click.option("--broker", metavar="URL", help="The broker to use, as redis://HOST:6379.")
+def dev(target: str, settings: str | None, broker: str | None) -> None:
+    """Run a service in this terminal, with a broker that needs no set-up.
+
+      pysoa dev my_service
+      pysoa dev my_service.server:Server -s my_service.settings
+
+    SERVER may be left out where MODULE, or its submodule `server`, has one server
+    class. No settings are needed; those of -s count, but for the broker.
+
+    The broker is the one of --broker, or of the environment variable REDIS_URL, or
+    of another `pysoa dev`; otherwise one is started, and ends with this command.
+    The service finds it in REDIS_URL, too.
+    """
+    from pysoa.cli.broker import BrokerNotFound, BrokerStartFailed, find_broker
+    from pysoa.cli.services import check_actions, check_settings, load_server, settings_of
+    from pysoa.cli.urls import checked_url
+
+    try:
+        found = find_broker(broker, allow_start=True)
+    except (BrokerNotFound, BrokerStartFailed) as error:
+        raise Failure(str(error)) from error
+    with found:
+        # Before the service is imported, which may read it.
+        os.environ["REDIS_URL"] = checked_url(found.url)
+        server_class = load_server(target)
+        check_actions(server_class)
+        if not server_class.use_django:
+            if settings is None:
+                own: Any = {}
+                check_settings(server_class, development_settings(own, found.url), "without settings (-s MODULE)")
+            else:
+                own = settings_of(server_class, settings)
+            module = ModuleType(_SETTINGS_MODULE)
+            module.__dict__["SOA_SERVER_SETTINGS"] = development_settings(own, found.url)
+            sys.modules[_SETTINGS_MODULE] = module
+        sys.argv = ["pysoa dev", "-s", _SETTINGS_MODULE]  # read by Server.main
+        say(found.line())
+        say(f"{server_class.service_name}: Ctrl+C ends it; call it by  {_example_call(server_class)}")
+        server_class.main()
+    say(f"{server_class.service_name}: ended")
+
+
+def development_settings(settings: Any, url: str) -> dict[str, Any]:
+    """A service's settings with all that concerns the broker replaced.
+
+    Args:
+        settings: its settings; empty for none.
+        url: the broker, for the service itself and for the services that it calls.
+    """
+    changed: dict[str, Any] = dict(settings)
+    changed["transport"] = _on_broker(changed.get("transport"), f"{_GATEWAY}server:RedisServerTransport", url)
+    changed["client_routing"] = {
+        name: {
+            **routing,
+            "transport": _on_broker(routing.get("transport"), f"{_GATEWAY}client:RedisClientTransport", url),
+        }
+        for name, routing in (changed.get("client_routing") or {}).items()
+    }
+    return changed
+
+
+def _on_broker(transport: Any, default_path: str, url: str) -> dict[str, Any]:
+    changed: dict[str, Any] = {"path": default_path, **(transport or {})}
+    if not str(changed["path"]).startswith(_GATEWAY):
+        return changed  # it is not on a broker
+    changed["kwargs"] = {
+        **(changed.get("kwargs") or {}),
+        "backend_type": "redis.standard",
+        "backend_layer_kwargs": {"hosts": [url]},
+    }
+    return changed
+
+
+def _example_call(server_class: type[Server]) -> str:
+    """A command that calls the action with the fewest required fields, if these can be told."""
+    from pysoa.cli.hints import example_arguments
+    from pysoa.common.typed import as_schema
+
+    command = f"pysoa call {server_class.service_name}"
+    candidates = []
+    for name, action in server_class.action_class_map.items():
+        source = getattr(action, "request_schema", None)
+        if name in ("status", "introspect") or isinstance(source, property):
+            continue
+        schema = as_schema(source)
+        arguments = example_arguments(None if schema is None else schema.introspect())
+        if arguments is not None:
+            # What takes something shows more than what takes nothing.
+            candidates.append((arguments == "", arguments.count("="), f"{command} {name} {arguments}".rstrip()))
+    if not candidates:
+        return f"{command} introspect"
+    return min(candidates, key=lambda candidate: candidate[:2])[2]

@@ -1,0 +1,48 @@
+"""``pysoa run``: a service in production."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from pysoa.cli.terminal import Command, Failure
+
+__all__ = ("run",)
+
+
+@click.command(cls=Command, short_help="Run a service in production.")
+@click.argument("target", metavar="MODULE[:SERVER]")
+@click.option("-s", "--settings", metavar="MODULE", help="The module with the settings of the service.")
+@click.option(
+    "--workers", metavar="N", type=click.IntRange(min=1), default=1, show_default=True, help="How many processes serve."
+)
+def run(target: str, settings: str | None, workers: int) -> None:
+    """Run a service with its settings, on the broker that they name.
+
+      pysoa run my_service -s my_service.settings --workers 4
+      pysoa run my_service.server:Server -s my_service.settings
+
+    SERVER may be left out where MODULE, or its submodule `server`, has one server
+    class. The settings module has a dict SOA_SERVER_SETTINGS. A broker is never
+    started: while it is away, workers wait and try again.
+
+    SIGTERM and Ctrl+C drain: what was taken is finished, then the process ends.
+    Of several workers, one that dies is started again.
+    """
+    from pysoa.cli.services import check_actions, load_server, settings_of
+
+    server_class = load_server(target)
+    if settings is not None:
+        settings_of(server_class, settings)
+    elif not server_class.use_django:
+        raise Failure(f"the settings are missing: pysoa run {target} -s MODULE")
+    check_actions(server_class)
+
+    sys.argv = ["pysoa run", *(["-s", settings] if settings is not None else [])]  # read by Server.main
+    if workers == 1:
+        server_class.main()
+        return
+    from pysoa.server.internal.supervisor import supervise
+
+    supervise(server_class, workers)

@@ -1,0 +1,191 @@
+"""Finds the server class that a command names, and makes mistakes on the way short to read."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import os
+import sys
+import sysconfig
+import traceback
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from pysoa.cli.terminal import Failure, did_you_mean
+
+if TYPE_CHECKING:
+    from pysoa.server.server import Server
+
+__all__ = ("check_actions", "check_settings", "load_server", "settings_of")
+
+
+def load_server(target: str) -> type[Server]:
+    """Import the server class that ``MODULE`` or ``MODULE:NAME`` names, from the current directory if it is there.
+
+    Without a name it is the class ``Server`` of the module, or its only subclass of ``Server``, or that of
+    its submodule ``server``.
+
+    Raises:
+        Failure: there is none, or it cannot be imported.
+    """
+    module_name, _, name = target.partition(":")
+    if module_name.endswith(".py") or os.sep in module_name:
+        dotted = module_name.removesuffix(".py").removesuffix(os.sep).strip("./").replace(os.sep, ".")
+        raise Failure(f"{module_name} is a file, not a module: try {dotted}")
+    if "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    module = _imported(module_name, f"there is no module {module_name!r}", near=_modules_here())
+    server_class = _named(module, name) if name else _only_one(module)
+    if not server_class.service_name:
+        raise Failure(f"{server_class.__module__}:{server_class.__qualname__} has no service_name")
+    return server_class
+
+
+def settings_of(server_class: type[Server], settings_module: str) -> Any:
+    """The dict of a settings module, checked as the settings of this class.
+
+    Raises:
+        Failure: there is none, or something is wrong with it.
+    """
+    module = _imported(settings_module, f"there is no settings module {settings_module!r}", near=[])
+    for name in ("SOA_SERVER_SETTINGS", "settings"):
+        if hasattr(module, name):
+            return check_settings(server_class, getattr(module, name), settings_module)
+    raise Failure(f"{settings_module} has no SOA_SERVER_SETTINGS and no settings")
+
+
+def check_settings(server_class: type[Server], settings: Any, where: str) -> Any:
+    """Give settings back that suit this class.
+
+    Raises:
+        Failure: they do not; the text says what is wrong.
+    """
+    from pysoa.common.settings import Settings
+
+    try:
+        server_class.settings_class(settings)
+    except Settings.ImproperlyConfigured as error:
+        raise Failure(f"{where}: {str(error).rstrip()}") from error
+    except (TypeError, ValueError) as error:  # it is not a dict
+        raise Failure(f"{where}: these are no settings: {error}") from error
+    return settings
+
+
+def check_actions(server_class: type[Server]) -> None:
+    """See to it that the schemas of all actions can be used.
+
+    Raises:
+        Failure: one cannot; the text names it.
+    """
+    from pysoa.server.action.base import prepare_schemas
+
+    try:
+        prepare_schemas(server_class.action_class_map.values())
+    except TypeError as error:
+        raise Failure(str(error)) from error
+
+
+def _named(module: ModuleType, name: str) -> type[Server]:
+    found = getattr(module, name, None)
+    if found is None and (inner := _inner(module)) is not None:
+        module = inner
+        found = getattr(module, name, None)
+    if found is None:
+        near = did_you_mean(name, [each.__name__ for each in _servers_in(module)])
+        hint = f"; did you mean {module.__name__}:{near}?" if near else ""
+        raise Failure(f"there is no {name} in {module.__name__}{hint}")
+    if not _is_server(found):
+        raise Failure(f"{module.__name__}:{name} is not a subclass of pysoa.server.Server")
+    server_class: type[Server] = found
+    return server_class
+
+
+def _only_one(module: ModuleType) -> type[Server]:
+    own: Any = getattr(module, "Server", None)
+    if _is_server(own):
+        server_class: type[Server] = own
+        return server_class
+    servers = _servers_in(module)
+    if len(servers) == 1:
+        return servers[0]
+    if servers:
+        names = ", ".join(f"{module.__name__}:{each.__name__}" for each in servers)
+        raise Failure(f"there are {len(servers)} servers in {module.__name__}; say which: {names}")
+    if (inner := _inner(module)) is not None:
+        return _only_one(inner)
+    raise Failure(f"there is no server in {module.__name__}: no subclass of pysoa.server.Server")
+
+
+def _inner(module: ModuleType) -> ModuleType | None:
+    """The submodule ``server`` of a package, if it has one."""
+    name = f"{module.__name__}.server"
+    if not hasattr(module, "__path__") or importlib.util.find_spec(name) is None:
+        return None
+    return _imported(name, f"there is no module {name!r}", near=[])
+
+
+def _servers_in(module: ModuleType) -> list[type[Server]]:
+    """The server classes in a module: those of its own, or else those that it imports."""
+    found: list[type[Server]] = list(dict.fromkeys(each for each in vars(module).values() if _is_server(each)))
+    return [each for each in found if each.__module__ == module.__name__] or found
+
+
+def _is_server(thing: Any) -> bool:
+    from pysoa.server.server import Server
+
+    return isinstance(thing, type) and issubclass(thing, Server) and thing is not Server
+
+
+def _imported(name: str, if_missing: str, near: list[str]) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (name == error.name or name.startswith(f"{error.name}.")):
+            raise _fault_in(name, error) from error
+        likely = did_you_mean(name, near)
+        hint = f"; did you mean {likely!r}?" if likely else ""
+        raise Failure(f"{if_missing} here or among the installed ones{hint}") from error
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:  # boundary: users' code, which may also exit
+        raise _fault_in(name, error) from error
+
+
+def _fault_in(name: str, error: BaseException) -> Failure:
+    """What a module raised when it was imported, and where, in two lines."""
+    kind = type(error).__name__
+    text = (error.msg or "") if isinstance(error, SyntaxError) else str(error)
+    if isinstance(error, SyntaxError) and error.filename:
+        place = f"{_shown(error.filename)}:{error.lineno}"
+    else:
+        place = _place_of(error)
+    first_line = text.strip().partition("\n")[0][:300]
+    return Failure(f"{name} cannot be imported: {kind}: {first_line}" + (f"\n  at {place}" if place else ""))
+
+
+def _place_of(error: BaseException) -> str:
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
+    # What the user wrote, rather than the library that it called.
+    foreign = (*(sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib")), os.path.dirname(__file__))
+    own = [frame for frame in frames if not frame.filename.startswith(foreign)]
+    frame = next(reversed(own or frames), None)
+    return "" if frame is None else f"{_shown(frame.filename)}:{frame.lineno}"
+
+
+def _shown(path: str) -> str:
+    with contextlib.suppress(ValueError):  # another drive
+        relative = os.path.relpath(path)
+        return path if relative.startswith("..") else relative
+    return path
+
+
+def _modules_here() -> list[str]:
+    """Names of the modules and packages in the current directory."""
+    names = []
+    with contextlib.suppress(OSError), os.scandir() as entries:
+        for entry in entries:
+            name = entry.name.removesuffix(".py")
+            if name.isidentifier() and (name != entry.name or os.path.isfile(os.path.join(entry.path, "__init__.py"))):
+                names.append(name)
+    return names

@@ -1,0 +1,124 @@
+"""A service to be hurt, run by ``python -m tests.support.fault_service -s tests.support.fault_service``.
+
+The environment variable ``FAULT_SERVICE`` says, as a JSON object: ``name`` of the service, ``backend`` settings of all
+its transports, ``transport`` with further settings of the server's, ``next``, the service that ``chain`` calls,
+``next_timeout`` for those calls, ``tokens``, the file in which actions note what has run, and ``settings`` of the
+server.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from pysoa.server.action.base import Action
+from pysoa.server.server import Server
+from pysoa.server.standalone import simple_main
+from pysoa.server.types import EnrichedActionRequest
+
+RUN: dict[str, Any] = json.loads(os.environ["FAULT_SERVICE"])
+TOKENS = os.open(RUN["tokens"], os.O_WRONLY | os.O_APPEND | os.O_CREAT) if "tokens" in RUN else None
+
+
+class Echo(Action):
+    def run(self, request: EnrichedActionRequest) -> Any:
+        return request.body
+
+
+class Note(Action):
+    """Notes that it has begun, takes its time, and echoes."""
+
+    def run(self, request: EnrichedActionRequest) -> Any:
+        assert TOKENS is not None
+        os.write(TOKENS, f"{request.body['token']}\n".encode())  # in one piece: workers share the file
+        time.sleep(request.body.get("seconds", 0))
+        return request.body
+
+
+class Work(Action):
+    """Keeps the processor busy for so long."""
+
+    def run(self, request: EnrichedActionRequest) -> Any:
+        if TOKENS is not None:
+            os.write(TOKENS, f"{request.body['token']}\n".encode())
+        end = time.monotonic() + request.body["seconds"]
+        while time.monotonic() < end:
+            pass
+        return request.body
+
+
+class Chain(Action):
+    """Calls the same action of the next service, if there is one."""
+
+    def run(self, request: EnrichedActionRequest) -> Any:
+        if "next" not in RUN:
+            return {"token": request.body["token"], "path": [RUN["name"]]}
+        answer = request.client.call_action(RUN["next"], "chain", request.body, timeout=RUN["next_timeout"]).body
+        return {"token": answer["token"], "path": [RUN["name"], *answer["path"]]}
+
+
+class Explode(Action):
+    def run(self, request: EnrichedActionRequest) -> Any:
+        raise RuntimeError(request.body["secret"])
+
+
+class Die(Action):
+    def run(self, request: EnrichedActionRequest) -> Any:
+        os._exit(1)
+
+
+class Measure(Action):
+    """What the process uses."""
+
+    def run(self, request: EnrichedActionRequest) -> Any:
+        return {"pid": os.getpid(), **measured()}
+
+
+def measured() -> dict[str, int]:
+    """Resident memory, open descriptors and threads of this process."""
+    gc.collect()
+    return {
+        "memory": int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"),
+        "descriptors": len(os.listdir("/dev/fd")),
+        "threads": threading.active_count(),
+    }
+
+
+class FaultServer(Server):
+    service_name = RUN["name"]
+    action_class_map = {
+        "echo": Echo,
+        "note": Note,
+        "work": Work,
+        "chain": Chain,
+        "explode": Explode,
+        "die": Die,
+        "measure": Measure,
+    }
+
+
+def _transport(side: str, kwargs: dict[str, Any]) -> dict[str, Any]:
+    path = f"pysoa.common.transport.redis_gateway.{side}:Redis{side.title()}Transport"
+    return {"path": path, "kwargs": {**RUN["backend"], **kwargs}}
+
+
+SOA_SERVER_SETTINGS = {
+    "transport": _transport("server", RUN.get("transport", {})),
+    "client_routing": {RUN["next"]: {"transport": _transport("client", {})}} if "next" in RUN else {},
+    "request_log_success_level": "DEBUG",
+    **RUN.get("settings", {}),
+}
+
+
+if __name__ == "__main__":
+    # Under its own name, so that the settings module is not run a second time.
+    from tests.support.fault_service import FaultServer as ImportedServer
+
+    simple_main(lambda: ImportedServer)
+    sys.stdout.flush()
