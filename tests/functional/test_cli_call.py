@@ -42,7 +42,7 @@ def test_a_misspelt_action_gets_did_you_mean(broker: Broker) -> None:
     assert outcome == (
         1,
         "",
-        'UNKNOWN action: The action "squar" was not found on this server.\ndid you mean \'square\'?\n',
+        "UNKNOWN action: The action \"squar\" was not found on this server.\ndid you mean 'square'?\n",
     )
 
 
@@ -205,11 +205,9 @@ def test_a_terminal_gets_lines_and_colours_unless_it_wants_none(broker: Broker, 
 
     plain = text.replace("\r\n", "\n")
     if no_color:
-        assert "\x1b[3" not in plain
-        assert '"square": 49' in plain
+        assert plain == '{\n  "square": 49\n}\n'
     else:
-        assert "\x1b[3" in plain or "\x1b[1;3" in plain
-    assert plain.count("\n") == 3
+        assert "\x1b[" in plain
 
 
 def on_a_terminal(*arguments: str, env: dict[str, str]) -> str:

@@ -16,7 +16,7 @@ from tests.support.processes import Process
 from tests.support.proxies import FaultProxy
 from tests.support.raw import wait_until
 
-TIMEOUT = 0.6
+TIMEOUT = 0.4
 PATIENT = 5.0
 
 Way = Callable[[Client, str, float], Any]

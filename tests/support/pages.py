@@ -21,6 +21,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from tests.support.processes import ROOT, Process
@@ -89,12 +90,15 @@ def prose_of(page: Path) -> str:
     return re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
 
 
+def links_of(page: Path) -> list[str]:
+    """The links of a page to files and headings of the repository."""
+    return [link for link in _LINK.findall(prose_of(page)) if not re.match(r"[a-z]+:", link)]
+
+
 def broken_links(page: Path) -> list[str]:
-    """The links of a page to files and headings of the repository that are not there."""
+    """Those of them that lead nowhere."""
     broken = []
-    for link in _LINK.findall(prose_of(page)):
-        if re.match(r"[a-z]+:", link):
-            continue
+    for link in links_of(page):
         name, _, anchor = link.partition("#")
         target = (page.parent / name).resolve() if name else page
         if not target.exists() or (anchor and anchor not in _anchors(target)):
@@ -122,7 +126,10 @@ class PageRun:
         folder: where its files and commands are.
         broker_url: becomes ``REDIS_URL``.
         start_process: starts what goes on until the end of the page.
-        not_run: first lines of blocks and commands that are not run.
+        not_run: first lines of blocks and commands that are not run, and why.
+        run_instead: what is run in place of a command.
+
+    As a context manager it ends its Python process at the end of the block.
     """
 
     def __init__(
@@ -132,11 +139,13 @@ class PageRun:
         broker_url: str,
         start_process: Callable[..., Process],
         not_run: Mapping[str, str],
+        run_instead: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._page = page
         self._folder = folder
         self._start_process = start_process
         self._not_run = not_run
+        self._run_instead = run_instead
         self._environment = {
             **os.environ,
             "REDIS_URL": broker_url,
@@ -154,7 +163,14 @@ class PageRun:
             env=self._environment,
         )
 
+    def __enter__(self) -> PageRun:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
     def close(self) -> None:
+        """End the page's process."""
         self._session.kill()
         self._session.communicate()
 
@@ -187,10 +203,9 @@ class PageRun:
 
     def run_code(self, code: str, line: int = 0) -> str:
         """Run Python in the page's process, and give back what it prints."""
-        assert self._session.stdin is not None and self._session.stdout is not None
-        print(
-            json.dumps({"code": code, "line": line, "page": str(self._page)}), file=self._session.stdin, flush=True
-        )
+        assert self._session.stdin is not None
+        assert self._session.stdout is not None
+        print(json.dumps({"code": code, "line": line, "page": str(self._page)}), file=self._session.stdin, flush=True)
         answer: dict[str, Any] = json.loads(self._session.stdout.readline() or '{"failure": "the process has ended"}')
         assert answer["failure"] is None, f"{self._page}:{line}: {answer['failure']}"
         output: str = answer["output"]
@@ -200,14 +215,15 @@ class PageRun:
         for command, shown in _commands(block):
             if command in self._not_run:
                 continue
-            if _SERVES.match(command):
-                program, *arguments = shlex.split(command)
+            to_run = self._run_instead.get(command, command)
+            if _SERVES.match(to_run):
+                program, *arguments = shlex.split(to_run)
                 program = shutil.which(program, path=self._environment["PATH"]) or program
                 service = self._start_process(program, *arguments, env=self._environment, cwd=self._folder)
                 service.wait_for_line("starting up")
                 continue
             done = subprocess.run(
-                ["bash", "-c", command],
+                ["bash", "-c", to_run],
                 cwd=self._folder,
                 env=self._environment,
                 stdout=subprocess.PIPE,

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from pysoa.cli.terminal import EXIT_ERRORS, EXIT_NO_ANSWER, Command, Failure
+from pysoa.cli.terminal import EXIT_ERRORS, EXIT_NO_ANSWER, Command, Failure, screen
 
 __all__ = ("call",)
 
@@ -59,10 +59,9 @@ def call(
         if errors:
             raise Failure("\n".join([*error_lines(errors), *caller.hints(errors, action, body)]), EXIT_ERRORS)
     if sys.stdout.isatty():
-        from rich.console import Console
         from rich.highlighter import JSONHighlighter
 
-        Console().print(JSONHighlighter()(json_of(answer, indent=2)), soft_wrap=True)
+        screen().print(JSONHighlighter()(json_of(answer, indent=2)))
     else:
         click.echo(json_of(answer))
 

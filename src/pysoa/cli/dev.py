@@ -111,8 +111,9 @@ def _example_call(server_class: type[Server]) -> str:
         schema = as_schema(source)
         arguments = example_arguments(None if schema is None else schema.introspect())
         if arguments is not None:
-            # What takes something shows more than what takes nothing.
-            candidates.append((arguments == "", arguments.count("="), f"{command} {name} {arguments}".rstrip()))
+            # Best is what can be typed as it stands and shows how arguments are given.
+            likes = ("..." in arguments, arguments == "", arguments.count("="))
+            candidates.append((likes, f"{command} {name} {arguments}".rstrip()))
     if not candidates:
         return f"{command} introspect"
-    return min(candidates, key=lambda candidate: candidate[:2])[2]
+    return min(candidates, key=lambda candidate: candidate[0])[1]

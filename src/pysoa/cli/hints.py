@@ -56,26 +56,25 @@ def _unknown_fields(value: Any, schema: Any, path: str) -> Iterator[tuple[str, s
 
 
 def example_arguments(schema: Any) -> str | None:
-    """Arguments of ``pysoa call`` for the required fields of a request schema; None where these cannot be told."""
+    """Arguments of ``pysoa call`` for the required fields of a request schema; None where these cannot be told.
+
+    ``...`` stands for a value that cannot be made up.
+    """
     if schema is None:
         return ""
     if not isinstance(schema, Mapping) or not isinstance(schema.get("contents"), Mapping):
         return None
     optional = set(schema.get("optional_keys") or ())
-    arguments = []
-    for name, field in schema["contents"].items():
-        if name in optional:
-            continue
-        value = _example_value(field) if isinstance(field, Mapping) else None
-        if value is None:
-            return None
-        arguments.append(f"{name}={value}")
-    return " ".join(arguments)
+    return " ".join(
+        f"{name}={_example_value(field) if isinstance(field, Mapping) else '...'}"
+        for name, field in schema["contents"].items()
+        if name not in optional
+    )
 
 
-def _example_value(field: Mapping[str, Any]) -> str | None:
+def _example_value(field: Mapping[str, Any]) -> str:
     if "pattern" in field:
-        return None
+        return "..."
     kind = field.get("type")
     if kind in ("integer", "float"):
         return str(_number_within(field))
@@ -83,7 +82,7 @@ def _example_value(field: Mapping[str, Any]) -> str | None:
         return str(next(iter(field["values"])))
     if field.get("format") == "date":
         kind = "date"
-    return {"unicode": "text", "boolean": "true", "date": "2026-01-31", "decimal": "1.50"}.get(str(kind))
+    return {"unicode": "text", "boolean": "true", "date": "2026-01-31", "decimal": "1.50"}.get(str(kind), "...")
 
 
 def _number_within(field: Mapping[str, Any]) -> Any:

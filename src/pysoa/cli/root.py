@@ -26,10 +26,10 @@ __all__ = ("main", "pysoa")
 def pysoa() -> None:
     """Run services and call their actions.
 
-    See two services call each other:        pysoa demo
-    Run a service while you write it:        pysoa dev my_service
-    Call one of its actions:                 pysoa call my_service square number=7
-    Run it in production:                    pysoa run my_service -s my_service.settings
+    See services call each other:     pysoa demo
+    Run a service while you write it: pysoa dev my_service
+    Call one of its actions:          pysoa call my_service square number=7
+    Run it in production:             pysoa run my_service -s my_service.settings
 
     `pysoa COMMAND --help` tells more.
     """

@@ -167,7 +167,8 @@ def _fault_in(name: str, error: BaseException) -> Failure:
 def _place_of(error: BaseException) -> str:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
     # What the user wrote, rather than the library that it called.
-    foreign = (*(sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib")), os.path.dirname(__file__))
+    ours = os.path.dirname(os.path.dirname(__file__))
+    foreign = (ours, *(sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib")))
     own = [frame for frame in frames if not frame.filename.startswith(foreign)]
     frame = next(reversed(own or frames), None)
     return "" if frame is None else f"{_shown(frame.filename)}:{frame.lineno}"

@@ -13,7 +13,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn
 
-from rich.console import Console
 from rich.text import Text
 
 import pysoa
@@ -21,7 +20,7 @@ from pysoa.cli.bodies import json_of
 from pysoa.cli.broker import Broker
 from pysoa.cli.caller import client_settings, error_lines
 from pysoa.cli.children import Child
-from pysoa.cli.terminal import EXIT_ERRORS, Failure
+from pysoa.cli.terminal import EXIT_ERRORS, Failure, screen
 from pysoa.client.client import Client
 from pysoa.client.errors import CallActionError
 from pysoa.common.errors import PySOAError
@@ -63,8 +62,8 @@ def show_demo(broker: Broker) -> None:
     Raises:
         Failure: a service does not start, or a call fails that should not.
     """
-    screen = _Screen()
-    screen.line(broker.line())
+    shown = _Screen()
+    shown.line(broker.line())
     began = time.monotonic()
     with _ended_by_signals(), contextlib.ExitStack() as stack:
         children = [stack.enter_context(child) for child in _start_services(broker)]
@@ -72,15 +71,15 @@ def show_demo(broker: Broker) -> None:
         for child in children:
             _wait_until_ready(client, child)
         started = ", ".join(f"{child.name} (process {child.pid})" for child in children)
-        screen.line(f"services: {started}, ready after {time.monotonic() - began:.1f} s")
+        shown.line(f"services: {started}, ready after {time.monotonic() - began:.1f} s")
         try:
-            _show_calls(client, screen)
+            _show_calls(client, shown)
         except PySOAError as error:
             logs = "\n".join(f"{child.name} said last:\n{child.last_words()}" for child in children)
             raise Failure(f"a call failed: {error}\n{logs}", EXIT_ERRORS) from error
     broker.stop()
     stopped = "both services and the broker" if broker.folder else "both services"
-    screen.line(f"{stopped} have been stopped. Next: pysoa dev --help", gap=True)
+    shown.line(f"{stopped} have been stopped. Next: pysoa dev --help", gap=True)
 
 
 def _start_services(broker: Broker) -> Iterator[Child]:
@@ -165,7 +164,7 @@ class _Screen:
     """Prints calls and answers, in colour on a terminal."""
 
     def __init__(self) -> None:
-        self._console = Console(highlight=False, soft_wrap=True)
+        self._console = screen()
 
     def line(self, text: str, *, gap: bool = False, style: str = "") -> None:
         """Print one line, after an empty one where there is to be a gap."""

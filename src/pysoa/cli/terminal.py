@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import os
 import sys
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 __all__ = (
     "Command",
@@ -18,6 +22,7 @@ __all__ = (
     "Group",
     "did_you_mean",
     "say",
+    "screen",
 )
 
 EXIT_ERRORS: Final = 1
@@ -57,6 +62,13 @@ class Group(Command, click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
+
+
+def screen() -> Console:
+    """Standard output, in colour where it is a terminal and ``NO_COLOR`` is not set."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=True, color_system=None if os.environ.get("NO_COLOR") else "auto")
 
 
 def say(line: str) -> None:

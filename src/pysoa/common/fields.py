@@ -6,10 +6,11 @@ kinds mix: wherever a field holds other fields, any object with these two method
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar, Final, Protocol, TypeAlias
 
 import attr
 
@@ -96,6 +97,10 @@ def under(key: object, issues: Iterable[Issue] | None) -> list[FieldError]:
 
 def without_none(introspection: Introspection) -> Introspection:
     return {key: value for key, value in introspection.items() if value is not None}
+
+
+MOST_ERRORS: Final = 100
+"""A list or dict in which so many faults have been found is looked at no further: there may be millions."""
 
 
 class Field:
@@ -322,6 +327,8 @@ class List(Field):
             found = self.contents.errors(item)
             if found:
                 errors += under(self._pointer(index, item), found)
+                if len(errors) >= MOST_ERRORS:
+                    break
         return errors
 
     def _pointer(self, index: int, item: Any) -> object:
@@ -408,7 +415,7 @@ class Dictionary(Field):
             elif key not in self.optional_keys:
                 errors.append(FieldError(f"Missing key: {key}", str(key), ERROR_CODE_MISSING))
         if not self.allow_extra_keys and not (value.keys() <= self.contents.keys()):
-            extra = sorted(str(key) for key in value.keys() - self.contents.keys())
+            extra = sorted(map(str, itertools.islice((key for key in value if key not in self.contents), MOST_ERRORS)))
             allowed = [str(key) for key in self.contents]
             errors.append(
                 FieldError(
@@ -466,6 +473,8 @@ class SchemalessDictionary(Field):
                 errors += under(key, self.key_type.errors(key))
             if self.value_type is not None:
                 errors += under(key, self.value_type.errors(item))
+            if len(errors) >= MOST_ERRORS:
+                break
         return errors
 
     def _parameters(self) -> Introspection:

@@ -20,7 +20,6 @@ from typing import Any, Final
 from pysoa.common.clock import monotonic
 from pysoa.common.instruments import NO_METRICS, Recorder
 from pysoa.common.plugins import accepts_kwargs
-from pysoa.common.protocol.frames import Frame
 from pysoa.common.protocol.queues import queue_key, reply_queue_name, reply_suffix, request_queue_name
 from pysoa.common.serializer.errors import SerializationError
 from pysoa.common.transport.base import NO_MESSAGE, ClientTransport, ReceivedMessage, get_hex_thread_id
@@ -182,7 +181,7 @@ class RedisClientTransport(ClientTransport):
         core = self.core
         now = monotonic()
         awaited_until = mailbox.awaited_until
-        until = awaited_until or now + (expiry or core.receive_timeout_in_seconds)
+        until = awaited_until or now + self._time_to_send(body, expiry)
         if mailbox.batch is None:
             mailbox.awaited_until = None
         # Before anything is written: the expiry is in the time of this broker, which is known once connected.
@@ -208,7 +207,7 @@ class RedisClientTransport(ClientTransport):
                 if len(self._masters) > 1:
                     reply_queue.awaited.add(request_id)
             if mailbox.batch is not None:
-                mailbox.batch.setdefault(index, []).append(Unsent(request_id, frames, life))
+                mailbox.batch.setdefault(index, []).append(Unsent(request_id, frames, life, until))
                 master.give_back(connection)
                 return
         except BaseException:
@@ -217,7 +216,7 @@ class RedisClientTransport(ClientTransport):
             raise
         request_queue = self._request_queue(index, life)
         fused = reply_queue if is_awaited and awaited_until is not None else None
-        unsent = [Unsent(request_id, frames, life)]
+        unsent = [Unsent(request_id, frames, life, until)]
         try:
             self._push(master, connection, request_queue, unsent, fused, until)
         except BatchSendError as error:
@@ -225,6 +224,12 @@ class RedisClientTransport(ClientTransport):
             raise error.errors[request_id] from error.errors[request_id].__cause__
         if fused is not None:
             self._suspect(mailbox, index, master, request_queue, unsent, now)
+
+    def _time_to_send(self, body: Body, expiry: float | None) -> float:
+        """How many seconds the sending of a request may take that nobody waits for yet."""
+        seconds = expiry or self.core.receive_timeout_in_seconds
+        timeout = body["control"].get("timeout")  # that of a future; its message lives for longer
+        return min(seconds, timeout) if type(timeout) in (int, float) and timeout > 0 else seconds
 
     def _take_in_turn(self, until: float) -> tuple[int, RedisConnection]:
         """The master whose turn it is, or the next one that can be reached, and a connection to it.
@@ -262,7 +267,7 @@ class RedisClientTransport(ClientTransport):
     def _send_batch(self, mailbox: Mailbox, batch: dict[int, list[Unsent]], awaited_until: float | None) -> None:
         errors: dict[int, PySOATransportError] = {}
         for index, unsent in batch.items():
-            until = awaited_until or monotonic() + min(item.life for item in unsent)
+            until = awaited_until or min(item.until for item in unsent)
             master = self._masters[index]
             try:
                 connection = self.core.take_to_send(master, until)
@@ -317,7 +322,9 @@ class RedisClientTransport(ClientTransport):
                 connection.send(pushes + command, replies + (2 if most > 1 else 1), until)
             else:
                 connection.send(pushes, replies, until)
-            answers = [connection.read(until) for _ in range(replies)]
+            answers = [connection.read(until)]
+            while len(answers) < replies:
+                answers.append(connection.read(until))
         except BaseException as error:
             if fused and reply_queue is not None:
                 reply_queue.forget_pop()
@@ -379,7 +386,14 @@ class RedisClientTransport(ClientTransport):
     # Receiving
 
     def receive_response_message(self, receive_timeout_in_seconds: float | None = None) -> ReceivedMessage:
-        return self.receive_from(self._mailbox(), receive_timeout_in_seconds)
+        mailbox = self._mailbox()
+        core = self.core
+        if core.records_metrics:
+            return self.receive_from(mailbox, receive_timeout_in_seconds)
+        now = monotonic()
+        if not mailbox.outstanding or (now > mailbox.prune_at and not self._prune(mailbox)):
+            return NO_MESSAGE
+        return self._receive(mailbox, now + (receive_timeout_in_seconds or core.receive_timeout_in_seconds))
 
     def receive_from(self, channel: Hashable, receive_timeout_in_seconds: float | None = None) -> ReceivedMessage:
         mailbox = channel
@@ -420,7 +434,11 @@ class RedisClientTransport(ClientTransport):
         while True:
             reply_queue, data = self._next_frame(mailbox, until, most)
             try:
-                frame = self._whole_frame(data, reply_queue)
+                try:
+                    frame = core.whole_frame(data, reply_queue.assembler)
+                except InvalidMessageError:
+                    # The assembler starts anew now: what does not continue one message may well begin another.
+                    frame = core.whole_frame(data, reply_queue.assembler)
                 if frame is None:
                     continue
                 message = core.decode(frame, reply_queue.master.clock)
@@ -442,13 +460,6 @@ class RedisClientTransport(ClientTransport):
             raise self.core.nothing_received()
         return _MOST_IN_FLOOD
 
-    def _whole_frame(self, data: bytes, reply_queue: ReplyQueue) -> Frame | None:
-        try:
-            return self.core.whole_frame(data, reply_queue.assembler)
-        except InvalidMessageError:
-            # The assembler starts anew now: a frame that does not continue one message may well begin another.
-            return self.core.whole_frame(data, reply_queue.assembler)
-
     def _next_frame(self, mailbox: Mailbox, until: float, most: int) -> tuple[ReplyQueue, bytes]:
         while True:
             pause_at = mailbox.ask_at if mailbox.suspicious else until
@@ -469,7 +480,7 @@ class RedisClientTransport(ClientTransport):
         if len(queues) == 1:
             queue = queues[0]
             # Only a thread that is just sending can have it, and not for long.
-            if not queue.claim.acquire(timeout=max(0.0, until - monotonic())):
+            if not (queue.claim.acquire(blocking=False) or queue.claim.acquire(timeout=max(0.0, until - monotonic()))):
                 return None
             try:
                 frame = queue.read(until, most)

@@ -211,12 +211,13 @@ class ReplyQueue:
 class Unsent:
     """A request of a batch, ready to be pushed."""
 
-    __slots__ = ("frames", "life", "request_id")
+    __slots__ = ("frames", "life", "request_id", "until")
 
-    def __init__(self, request_id: int, frames: list[bytes], life: float) -> None:
+    def __init__(self, request_id: int, frames: list[bytes], life: float, until: float) -> None:
         self.request_id = request_id
         self.frames = frames
         self.life = life
+        self.until = until
 
 
 class Mailbox:

@@ -15,7 +15,7 @@ from pysoa.common.protocol.queues import PREFIX
 from pysoa.common.transport.redis_gateway.backend.base import Master
 from pysoa.common.transport.redis_gateway.connection import BrokerError, BrokerRefused, RedisConnection, pack
 
-__all__ = ("REFRESH_IN_SECONDS", "Presence", "announce", "known_services", "look_up", "withdraw")
+__all__ = ("REFRESH_IN_SECONDS", "Presence", "announce", "known_services", "look_up", "presence_key", "withdraw")
 
 REFRESH_IN_SECONDS: Final = 15.0
 """How often a worker announces itself."""
@@ -33,7 +33,8 @@ class Presence(enum.Enum):
     UNKNOWN = "unknown"
 
 
-def _key(service_name: str) -> bytes:
+def presence_key(service_name: str) -> bytes:
+    """The key under which the workers of a service are kept."""
     return f"{PREFIX}presence.{service_name}".encode()
 
 
@@ -50,7 +51,7 @@ def announce(connection: RedisConnection, now: float, service_name: str, worker_
     Raises:
         BrokerError: the broker failed. A refusal is ignored: a worker without this right serves all the same.
     """
-    key = _key(service_name)
+    key = presence_key(service_name)
     connection.send(
         pack(b"ZADD", key, b"0", _KNOWN, b"%.3f" % (now + _LIFE_IN_SECONDS), worker_id.encode())
         + pack(b"ZREMRANGEBYSCORE", key, b"(0", b"%.3f" % (now - _FORGET_AFTER_SECONDS)),
@@ -67,12 +68,12 @@ def withdraw(connection: RedisConnection, service_name: str, worker_id: str, unt
     Raises:
         BrokerError: the broker failed; the worker counts as gone after its time anyway.
     """
-    connection.ask(b"ZREM", _key(service_name), worker_id.encode(), until=until)
+    connection.ask(b"ZREM", presence_key(service_name), worker_id.encode(), until=until)
 
 
 def look_up(master: Master, service_name: str, until: float) -> Presence:
     """Ask whether any worker of the service is there; ``UNKNOWN`` when nobody can tell."""
-    key = _key(service_name)
+    key = presence_key(service_name)
     try:
         connection = master.take(until)
         try:

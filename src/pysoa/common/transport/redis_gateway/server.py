@@ -395,6 +395,8 @@ class RedisServerTransport(ServerTransport):
             self._start_pop(line)
             poll.register(line.connection.fileno(), select.POLLIN)  # type: ignore[union-attr]
         left = min(until, lines[0].pop_ends_at if lines else until) - monotonic()
+        if len(lines) < len(self._lines):
+            left = min(left, _CONNECT_LIMIT_IN_SECONDS)  # to see soon when the others are back
         poll.poll(max(left, 0.0) * 1000)
         found = None
         for line in lines:
