@@ -14,8 +14,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from threading import get_ident
 from typing import Any, Final, TypeAlias
 
-from pysoa.client.forks import generation, start_anew_in_children
 from pysoa.common.clock import monotonic
+from pysoa.common.forks import FORKS, start_anew_in_children
 from pysoa.common.transport.errors import (
     DeadlinePassed,
     InvalidMessageError,
@@ -51,7 +51,7 @@ class AwaitedCall:
         self.missing = set(request_ids)
         self.responses: dict[int, JobResponse | Exception | None] = {}
         self.channel = channel
-        self.generation = generation()
+        self.generation = FORKS.count
 
     def on_channel(self, channel: Hashable) -> AwaitedCall:
         """The same call, waiting on another channel; both take up the same responses."""
@@ -191,7 +191,7 @@ class AwaitedResponses:
         try:
             while True:
                 with self._lock:
-                    if call.generation != generation():
+                    if call.generation != FORKS.count:
                         raise MessageReceiveError(
                             f"Requests to service {self._service_name} were sent by the parent of this process"
                         )

@@ -25,12 +25,12 @@ from pysoa.client.calls import (
     request_headers,
 )
 from pysoa.client.errors import CallActionError, CallJobError, ImproperlyConfigured, InvalidExpansionKey, NoResponse
-from pysoa.client.forks import BuildLock
 from pysoa.client.future import FutureSOAResponse
 from pysoa.client.handler import ServiceHandler
 from pysoa.client.jobs import Jobs, SentJobs, by_service, one_by_one
 from pysoa.client.settings import ClientSettings
 from pysoa.common.clock import monotonic
+from pysoa.common.forks import BuildLock
 from pysoa.common.switches import Switch
 from pysoa.common.transport.errors import PySOATransportError
 from pysoa.common.types import ActionRequest, ActionResponse, Body, Context, JobRequest, JobResponse

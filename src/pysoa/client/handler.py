@@ -12,9 +12,9 @@ from typing import Any, ClassVar, TypeVar
 
 from pysoa.client.awaited import OWN_CHANNEL, AwaitedCall, AwaitedResponses, FutureCall
 from pysoa.client.calls import is_suppressed
-from pysoa.client.forks import start_anew_in_children
 from pysoa.client.middleware import ClientMiddleware, ClientRequestMiddlewareTask, ClientResponseMiddlewareTask
 from pysoa.common.clock import monotonic
+from pysoa.common.forks import start_anew_in_children
 from pysoa.common.instruments import NO_METRICS, TimerResolution
 from pysoa.common.plugins import make_recorder
 from pysoa.common.serializer.values import plain

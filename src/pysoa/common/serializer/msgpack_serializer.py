@@ -110,7 +110,7 @@ def _looker() -> Callable[[bytes], object]:
     import msgspec
 
     look_over = msgspec.msgpack.Decoder(msgspec.Raw).decode
-    if issubclass(msgspec.MsgspecError, ValueError):
+    if issubclass(msgspec.DecodeError, ValueError):
         return look_over
 
     def look_over_before_0_20(blob: bytes) -> object:

@@ -18,6 +18,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from pysoa.common.clock import monotonic
+from pysoa.common.forks import FORKS, start_anew_in_children
 from pysoa.common.instruments import NO_METRICS, Recorder
 from pysoa.common.plugins import accepts_kwargs
 from pysoa.common.protocol.queues import queue_key, reply_queue_name, reply_suffix, request_queue_name
@@ -41,7 +42,6 @@ from pysoa.common.transport.redis_gateway.connection import (
     BrokerRefused,
     RedisConnection,
     Reply,
-    generation,
 )
 from pysoa.common.transport.redis_gateway.core import RedisTransportClientCore
 from pysoa.common.transport.redis_gateway.mailbox import Mailbox, ReplyQueue, Unsent, read_any
@@ -68,6 +68,10 @@ _AVOID_FOR_SECONDS: Final = 1.0
 _MOST_IN_FLOOD: Final = 64
 
 
+class _Local(threading.local):
+    mailbox: Mailbox | None = None
+
+
 @accepts_kwargs(RedisTransportSchema())
 class RedisClientTransport(ClientTransport):
     """Sends requests to a service over Redis, and receives the responses.
@@ -85,31 +89,27 @@ class RedisClientTransport(ClientTransport):
     def __init__(self, service_name: str, metrics: Recorder = NO_METRICS, **kwargs: Any) -> None:
         super().__init__(service_name, metrics)
         self.core = RedisTransportClientCore(service_name=service_name, metrics=metrics, **kwargs)
-        self.client_id = uuid.uuid4().hex
-        self._generation = generation()
         self._send_queue_key = queue_key(request_queue_name(service_name)).encode()
         self._masters: Sequence[Master] = ()
         self._request_queues: dict[int, Queue] = {}
         self._presence_asked_at: dict[int, float] = {}
-        self._local = threading.local()
-        self._mailboxes: weakref.WeakSet[Mailbox] = weakref.WeakSet()
+        self.start_anew()
+        start_anew_in_children(self)
 
     # Whose mailbox
 
+    def start_anew(self) -> None:
+        """Begin with new queues; in a fork, which must never get its parent's answers, nor the parent those of it."""
+        self.client_id = uuid.uuid4().hex
+        self._local = _Local()
+        self._mailboxes: weakref.WeakSet[Mailbox] = weakref.WeakSet()
+
     def _mailbox(self) -> Mailbox:
-        try:
-            mailbox: Mailbox = self._local.mailbox
-            if mailbox.generation == generation():
-                return mailbox
-        except AttributeError:
-            pass
-        if self._generation != generation():
-            # A fork must never get its parent's answers, nor the parent those of the fork.
-            self.client_id = uuid.uuid4().hex
-            self._generation = generation()
-            self._mailboxes = weakref.WeakSet()
-        mailbox = self._local.mailbox = Mailbox(get_hex_thread_id())
-        self._mailboxes.add(mailbox)
+        """The mailbox of this thread. Hot paths look for it themselves first."""
+        mailbox = self._local.mailbox
+        if mailbox is None:
+            mailbox = self._local.mailbox = Mailbox(get_hex_thread_id())
+            self._mailboxes.add(mailbox)
         return mailbox
 
     def _reply_queue(self, mailbox: Mailbox, index: int) -> ReplyQueue:
@@ -120,7 +120,7 @@ class RedisClientTransport(ClientTransport):
         return queue
 
     def channel(self) -> Hashable:
-        return self._mailbox()
+        return self._local.mailbox or self._mailbox()
 
     @property
     def requests_outstanding(self) -> int:
@@ -132,7 +132,7 @@ class RedisClientTransport(ClientTransport):
         return self.requests_outstanding
 
     def forget(self, request_ids: Iterable[int]) -> None:
-        own = self._mailbox().outstanding
+        own = (self._local.mailbox or self._mailbox()).outstanding
         for request_id in request_ids:
             if own.pop(request_id, None) is None:
                 for mailbox in list(self._mailboxes):
@@ -142,11 +142,11 @@ class RedisClientTransport(ClientTransport):
 
     def expect_reply(self, timeout_in_seconds: float | None) -> None:
         timeout = timeout_in_seconds or self.core.receive_timeout_in_seconds
-        self._mailbox().awaited_until = monotonic() + timeout
+        (self._local.mailbox or self._mailbox()).awaited_until = monotonic() + timeout
 
     @contextlib.contextmanager
     def batch(self) -> Iterator[None]:
-        mailbox = self._mailbox()
+        mailbox = self._local.mailbox or self._mailbox()
         if mailbox.batch is not None:
             yield
             return
@@ -177,7 +177,7 @@ class RedisClientTransport(ClientTransport):
             self._send(request_id, meta, body, message_expiry_in_seconds)
 
     def _send(self, request_id: int, meta: dict[str, Any], body: Body, expiry: float | None) -> None:
-        mailbox = self._mailbox()
+        mailbox = self._local.mailbox or self._mailbox()
         core = self.core
         now = monotonic()
         awaited_until = mailbox.awaited_until
@@ -386,7 +386,7 @@ class RedisClientTransport(ClientTransport):
     # Receiving
 
     def receive_response_message(self, receive_timeout_in_seconds: float | None = None) -> ReceivedMessage:
-        mailbox = self._mailbox()
+        mailbox = self._local.mailbox or self._mailbox()
         core = self.core
         if core.records_metrics:
             return self.receive_from(mailbox, receive_timeout_in_seconds)
@@ -397,7 +397,7 @@ class RedisClientTransport(ClientTransport):
 
     def receive_from(self, channel: Hashable, receive_timeout_in_seconds: float | None = None) -> ReceivedMessage:
         mailbox = channel
-        if not isinstance(mailbox, Mailbox) or mailbox.generation != generation():
+        if not isinstance(mailbox, Mailbox) or mailbox.generation != FORKS.count:
             return NO_MESSAGE
         if not self._prune(mailbox):
             return NO_MESSAGE

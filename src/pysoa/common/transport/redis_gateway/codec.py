@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -37,12 +38,15 @@ class MessageCodec:
         service_name: the service.
         metrics: where sizes, times and faults are recorded.
         records_metrics: False where that would be in vain.
+        protocol_version: what messages are framed as when their meta does not say.
+        default_serializer: writes requests, and reads messages that do not say what they are written in.
         maximum_message_size_in_bytes: of a serialized message, headers aside.
         log_messages_larger_than_bytes: larger ones are logged and sent all the same; 0 for never.
         chunk_messages_larger_than_bytes: larger ones are cut into pieces of this size; negative for never.
     """
 
     is_server: ClassVar[bool] = False
+    protocol_version = ProtocolVersion.VERSION_3
     metrics_prefix: ClassVar[str] = "client.transport.redis_gateway."
     _default_maximum_message_size: ClassVar[int] = DEFAULT_MAXIMUM_MESSAGE_BYTES_CLIENT
 
@@ -65,7 +69,6 @@ class MessageCodec:
         )
         self.chunk_messages_larger_than_bytes = -1
         self._serializer_config = default_serializer_config
-        self._default_serializer: Serializer | None = None
         self._serializers: dict[str, Serializer] = {}
         self._warn_again_at: dict[str, float] = {}
 
@@ -88,24 +91,22 @@ class MessageCodec:
         timer: contextlib.AbstractContextManager[Any] = self.metrics.timer(self.metrics_prefix + name, resolution=10**6)
         return timer
 
-    @property
+    @functools.cached_property
     def default_serializer(self) -> Serializer:
         """Writes requests, and reads messages that do not say what they are written in."""
-        if self._default_serializer is None:
-            config = self._serializer_config
-            if config:
-                self._default_serializer = (config.get("object") or resolve_python_path(config["path"]))(
-                    **config.get("kwargs", {})
-                )
-            else:
-                self._default_serializer = MsgpackSerializer()
-            self._serializers[self._default_serializer.mime_type] = self._default_serializer
-        return self._default_serializer
+        config = self._serializer_config
+        serializer: Serializer = (
+            (config.get("object") or resolve_python_path(config["path"]))(**config.get("kwargs", {}))
+            if config
+            else MsgpackSerializer()
+        )
+        self._serializers[serializer.mime_type] = serializer
+        return serializer
 
     def sealed(self, request_id: int, meta: dict[str, Any], body: Mapping[str, Any], expires_at: float) -> list[bytes]:
         """The frames of one message in the protocol and serializer that its meta asks for."""
         serializer = meta.pop("serializer", None) or self.default_serializer
-        version = meta.pop("protocol_version", None) or self.default_version()
+        version = meta.pop("protocol_version", None) or self.protocol_version
         meta["__expiry__"] = expires_at
         try:
             return self.encode(request_id, meta, body, version, serializer)
@@ -114,10 +115,6 @@ class MessageCodec:
             meta["serializer"] = serializer
             meta["protocol_version"] = version
             raise
-
-    def default_version(self) -> ProtocolVersion:
-        """What messages are framed as when their meta does not say."""
-        return ProtocolVersion.VERSION_3
 
     def encode(
         self,

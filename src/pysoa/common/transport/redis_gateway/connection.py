@@ -10,7 +10,6 @@ whoever gives up waiting closes it.
 from __future__ import annotations
 
 import contextlib
-import os
 import select
 import socket
 import struct
@@ -20,6 +19,7 @@ from typing import Any, Final, Self, TypeAlias
 import hiredis
 
 from pysoa.common.clock import monotonic
+from pysoa.common.forks import FORKS
 
 __all__ = (
     "BrokerError",
@@ -29,7 +29,6 @@ __all__ = (
     "BrokerUnreachable",
     "RedisConnection",
     "Reply",
-    "generation",
     "pack",
 )
 
@@ -79,24 +78,6 @@ class BrokerRefused(BrokerError):
         return self.kind in _NOT_THE_MASTER
 
 
-class _Generation:
-    """Counts the forks between this process and the first; a connection of an earlier generation is not ours."""
-
-    number = 0
-
-
-def _after_fork_in_child() -> None:
-    _Generation.number += 1
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)
-
-
-def generation() -> int:
-    """A number that differs between a process and its forks."""
-    return _Generation.number
-
-
 def pack(*arguments: bytes) -> bytes:
     """A Redis command as bytes to send."""
     return b"*%d\r\n" % len(arguments) + b"".join([b"$%d\r\n%b\r\n" % (len(item), item) for item in arguments])
@@ -111,7 +92,7 @@ class RedisConnection:
     Attributes:
         client_id: the broker's number for this connection, for ``CLIENT UNBLOCK``; None where it may not be asked.
         owed: how many replies have not been read yet.
-        generation: see ``generation``.
+        generation: how many forks lay before the process that opened it.
         idle_since: when it was last given back, on the monotonic clock.
     """
 
@@ -147,7 +128,7 @@ class RedisConnection:
         self._receive_size = _RECEIVE_SIZE_IN_BYTES
         self.client_id: bytes | None = None
         self.owed = 0
-        self.generation = _Generation.number
+        self.generation = FORKS.count
         self.idle_since = 0.0
 
     def fileno(self) -> int:
@@ -196,7 +177,9 @@ class RedisConnection:
         gets = self._reader.gets
         try:
             while (reply := gets()) is False:
-                if not self.wait(until):
+                # Nearly always the first wait is enough; looking at clocks and limits comes after it.
+                is_ready = self._patience == _FIRST_PATIENCE_IN_SECONDS and self._receive()
+                if not is_ready and not self.wait(until):
                     raise BrokerTimeout("the broker did not answer in time")
         except hiredis.HiredisError as error:
             raise BrokerLost(f"the broker answered nonsense: {error}") from error
@@ -274,7 +257,7 @@ class RedisConnection:
 
     def is_fresh(self) -> bool:
         """Whether the idle connection can be used: of this process, nothing owed, not closed by the other end."""
-        if self.owed or self.generation != _Generation.number:
+        if self.owed or self.generation != FORKS.count:
             return False
         if monotonic() - self.idle_since < _SURELY_FRESH_FOR_SECONDS:
             return True
@@ -291,7 +274,7 @@ class RedisConnection:
 
     def close(self) -> None:
         # After a fork the parent goes on with the connection: then only our copy of the descriptor is closed.
-        if self.generation == _Generation.number:
+        if self.generation == FORKS.count:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()

@@ -377,9 +377,6 @@ class RedisTransportClientCore(RedisTransportCore):
         super().__init__(service_name, backend_type, metrics, **kwargs)
         self.protocol_version = ProtocolVersion(protocol_version)
 
-    def default_version(self) -> ProtocolVersion:
-        return self.protocol_version
-
 
 class RedisTransportServerCore(RedisTransportCore):
     """The server's core.

@@ -11,6 +11,7 @@ from collections.abc import Container
 from typing import Final
 
 from pysoa.common.clock import monotonic
+from pysoa.common.forks import FORKS
 from pysoa.common.transport.errors import MessageReceiveError
 from pysoa.common.transport.redis_gateway.backend.base import Master
 from pysoa.common.transport.redis_gateway.commands import blocking_pop, pop_more
@@ -20,7 +21,6 @@ from pysoa.common.transport.redis_gateway.connection import (
     BrokerTimeout,
     RedisConnection,
     Reply,
-    generation,
 )
 from pysoa.common.transport.redis_gateway.core import POP_MARGIN_IN_SECONDS, RedisTransportCore
 
@@ -249,7 +249,7 @@ class Mailbox:
 
     def __init__(self, thread_hex: str) -> None:
         self.thread_hex = thread_hex
-        self.generation = generation()
+        self.generation = FORKS.count
         self.outstanding: dict[int, float] = {}
         self.prune_at = 0.0
         self.reply_queues: dict[int, ReplyQueue] = {}

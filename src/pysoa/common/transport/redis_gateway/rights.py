@@ -80,7 +80,8 @@ def _rule(rights: tuple[Right, ...], patterns: dict[str, str]) -> str:
     parts += [f"+{command}" for right in rights if right.keys is None for command in right.commands]
     for keys, pattern in patterns.items():
         commands = [command for right in rights if right.keys == keys for command in right.commands]
-        parts.append("(%s ~%s)" % (" ".join(f"+{command}" for command in dict.fromkeys(commands)), pattern))
+        allowed = " ".join(f"+{command}" for command in dict.fromkeys(commands))
+        parts.append(f"({allowed} ~{pattern})")
     return " ".join(parts)
 
 

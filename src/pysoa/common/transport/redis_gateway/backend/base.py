@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pysoa.common.clock import monotonic, wall_clock
+from pysoa.common.forks import FORKS
 from pysoa.common.protocol.queues import shard_index
 from pysoa.common.transport.redis_gateway.connecting import connect
 from pysoa.common.transport.redis_gateway.connection import (
@@ -19,7 +20,6 @@ from pysoa.common.transport.redis_gateway.connection import (
     BrokerRefused,
     BrokerUnreachable,
     RedisConnection,
-    generation,
     pack,
 )
 
@@ -136,7 +136,7 @@ class Master:
 
     def give_back(self, connection: RedisConnection) -> None:
         """Return a connection; one that owes replies is closed."""
-        if connection.owed or connection.generation != generation() or len(self._idle) >= _MOST_IDLE_CONNECTIONS:
+        if connection.owed or connection.generation != FORKS.count or len(self._idle) >= _MOST_IDLE_CONNECTIONS:
             connection.close()
         else:
             connection.rest()

@@ -1,4 +1,4 @@
-"""What has to start anew in the child of a fork, which must take none of its parent's responses, ids and locks."""
+"""What has to start anew in the child of a fork, which must take none of its parent's connections, ids and locks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 import weakref
 from typing import Protocol
 
-__all__ = ("BuildLock", "StartsAnew", "generation", "start_anew_in_children")
+__all__ = ("FORKS", "BuildLock", "StartsAnew", "start_anew_in_children")
 
 
 class StartsAnew(Protocol):
@@ -17,13 +17,14 @@ class StartsAnew(Protocol):
         """Forget what belongs to the parent; runs in the child, before anything else does."""
 
 
+class _Forks:
+    count = 0
+
+
+FORKS = _Forks()
+"""Its ``count`` says how many forks lie between this process and the one that imported PySOA."""
+
 _instances: weakref.WeakSet[StartsAnew] = weakref.WeakSet()
-_generation = 0
-
-
-def generation() -> int:
-    """How many forks lie between this process and the one that imported the client."""
-    return _generation
 
 
 def start_anew_in_children(instance: StartsAnew) -> None:
@@ -49,8 +50,7 @@ class BuildLock:
 
 
 def _after_fork_in_child() -> None:
-    global _generation  # noqa: PLW0603 - a process has one, as it has one id
-    _generation += 1
+    FORKS.count += 1
     for instance in list(_instances):
         instance.start_anew()
 
