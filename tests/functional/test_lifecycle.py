@@ -160,7 +160,7 @@ def test_a_stuck_action_is_ended_and_reported_and_its_worker_replaced(
 ) -> None:
     harakiri = {"timeout": 1, "shutdown_grace": 1}
     supervisor = services.start(
-        standard(broker.url), "--fork", "1", announced_at=broker.url, settings={"harakiri": harakiri}
+        standard(broker.url), "--fork", "2", announced_at=broker.url, workers=2, settings={"harakiri": harakiri}
     )
     wait_until(lambda began=time.monotonic(): time.monotonic() > began + 1.5, "idle for longer than the limit")  # type: ignore[misc]
     pids = children_of(supervisor.pid)
@@ -173,9 +173,10 @@ def test_a_stuck_action_is_ended_and_reported_and_its_worker_replaced(
     print(f"answered after {took:.2f} s")
     assert [error.code for error in answer.errors] == ["ACTION_TIMEOUT"]
     assert 1.0 <= took < 1.5
-    assert "harakiri" in supervisor.output
-    wait_until(lambda: children_of(supervisor.pid) and not children_of(supervisor.pid) & pids, "it is replaced")
-    wait_until(lambda: workers_of(broker.url, SERVICE) == 1, "its successor is there")
+    supervisor.wait_for_line("triggering harakiri with grace period")
+    wait_until(lambda: len(children_of(supervisor.pid) & pids) == 1, "it has ended")
+    wait_until(lambda: len(children_of(supervisor.pid)) == 2, "it is replaced")
+    wait_until(lambda: workers_of(broker.url, SERVICE) == 2, "its successor is there")
     assert client.call_action(SERVICE, "echo", {"token": "well"}, timeout=TIMEOUT).body["token"] == "well"
 
 

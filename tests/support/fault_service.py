@@ -65,7 +65,7 @@ class Chain(Action):
 
 class Explode(Action):
     def run(self, request: EnrichedActionRequest) -> Any:
-        raise RuntimeError(request.body["secret"])
+        raise RuntimeError(request.body["reason"])
 
 
 class Die(Action):

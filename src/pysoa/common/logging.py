@@ -6,6 +6,7 @@ They are named in logging configurations: ``PySOALogContextFilter`` as a filter,
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any, ClassVar, Final
@@ -50,7 +51,10 @@ class PySOALogContextFilter(logging.Filter):
         super().__init__("")
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Set the attributes; what came over the wire is escaped and cut, so that it cannot forge a line."""
+        """Set the attributes; what came over the wire is escaped and cut, so that it cannot forge a line.
+
+        That holds for the text of an exception in a traceback too, which often quotes what was sent.
+        """
         top = _contexts.get()
         if top is None:
             record.correlation_id = record.request_id = "--"
@@ -61,6 +65,8 @@ class PySOALogContextFilter(logging.Filter):
         record.service_name = self._service_name or "unknown"
         action = _action_names.get()
         record.action_name = printable(str(action[0])) if action is not None else "(n/a)"
+        if record.exc_info and not record.exc_text:
+            record.exc_text = _shown_traceback(record.exc_info)  # formatters take it as it is
         return True
 
     @classmethod
@@ -114,6 +120,21 @@ def _shown_id(value: Any) -> Any:
     if not value:
         return "--"
     return value if type(value) is int else printable(str(value))
+
+
+def _shown_traceback(exc_info: tuple[Any, ...]) -> str:
+    """A traceback in which the texts of exceptions are one printable line each; its frames are as Python shows them."""
+    entries = [
+        entry if entry.startswith('  File "') else _shown_entry(entry)
+        for entry in traceback.format_exception(*exc_info)
+    ]
+    return "".join(entries).rstrip("\n")
+
+
+def _shown_entry(entry: str) -> str:
+    text = entry.strip("\n")
+    before, _, after = entry.partition(text) if text else ("", "", entry)
+    return before + printable(text, MAXIMUM_BODY_BYTES // 4) + after
 
 
 def _spellings(snake_case: str) -> Iterator[str]:

@@ -33,7 +33,7 @@ from pysoa.common.transport.errors import (
     ServiceUnavailable,
     TransientPySOATransportError,
 )
-from pysoa.common.transport.redis_gateway import presence
+from pysoa.common.transport.redis_gateway.absence import AbsenceWatch
 from pysoa.common.transport.redis_gateway.backend.base import Master
 from pysoa.common.transport.redis_gateway.commands import LENGTHEN_EVERY_SECONDS, Queue, is_queue_full
 from pysoa.common.transport.redis_gateway.connection import (
@@ -45,20 +45,12 @@ from pysoa.common.transport.redis_gateway.connection import (
 )
 from pysoa.common.transport.redis_gateway.core import RedisTransportClientCore
 from pysoa.common.transport.redis_gateway.mailbox import Mailbox, ReplyQueue, Unsent, read_any
-from pysoa.common.transport.redis_gateway.presence import Presence
 from pysoa.common.transport.redis_gateway.settings import RedisTransportSchema
 from pysoa.common.types import Body
 
 __all__ = ("RedisClientTransport",)
 
 _logger = logging.getLogger(__name__)
-
-# A reply that is not there after so long makes it worth asking whether anybody serves at all, now and then.
-_ASK_FOR_PRESENCE_AFTER_SECONDS: Final = 0.02
-_PRESENCE_LIFE_IN_SECONDS: Final = 0.25
-_MISTRUST_IN_SECONDS: Final = 3600.0
-_NEVER: Final = float("-inf")
-_MOST_SUSPICIOUS: Final = 256
 
 # Ids of requests that expired so long ago are forgotten: their replies would have expired too.
 _FORGET_AFTER_SECONDS: Final = 60.0
@@ -92,7 +84,7 @@ class RedisClientTransport(ClientTransport):
         self._send_queue_key = queue_key(request_queue_name(service_name)).encode()
         self._masters: Sequence[Master] = ()
         self._request_queues: dict[int, Queue] = {}
-        self._presence_asked_at: dict[int, float] = {}
+        self._absence = AbsenceWatch(service_name)
         self.start_anew()
         start_anew_in_children(self)
 
@@ -223,7 +215,7 @@ class RedisClientTransport(ClientTransport):
             mailbox.outstanding.pop(request_id, None)
             raise error.errors[request_id] from error.errors[request_id].__cause__
         if fused is not None:
-            self._suspect(mailbox, index, master, request_queue, unsent, now)
+            self._absence.suspect(mailbox, master, request_queue.key, request_id, frames[0], now)
 
     def _time_to_send(self, body: Body, expiry: float | None) -> float:
         """How many seconds the sending of a request may take that nobody waits for yet."""
@@ -279,8 +271,10 @@ class RedisClientTransport(ClientTransport):
                 errors.update(error.errors)
             except PySOATransportError as error:
                 errors.update((item.request_id, error) for item in unsent)
-            if waits_for_any := [item for item in unsent if item.request_id not in errors]:
-                self._suspect(mailbox, index, master, self._request_queue(index, 0), waits_for_any, monotonic())
+            now = monotonic()
+            for item in unsent:
+                if item.request_id in mailbox.outstanding and item.request_id not in errors:
+                    self._absence.suspect(mailbox, master, self._send_queue_key, item.request_id, item.frames[0], now)
         if errors:
             for request_id in errors:
                 mailbox.outstanding.pop(request_id, None)
@@ -316,8 +310,7 @@ class RedisClientTransport(ClientTransport):
         try:
             if claimed and reply_queue is not None and reply_queue.pop is None:
                 most = len(unsent)
-                command = reply_queue.pop_command(until, most)
-                reply_queue.popping_on(connection, until, most)
+                command = reply_queue.begin_pop(connection, until, most)
                 fused = True
                 connection.send(pushes + command, replies + (2 if most > 1 else 1), until)
             else:
@@ -462,14 +455,17 @@ class RedisClientTransport(ClientTransport):
 
     def _next_frame(self, mailbox: Mailbox, until: float, most: int) -> tuple[ReplyQueue, bytes]:
         while True:
-            pause_at = mailbox.ask_at if mailbox.suspicious else until
-            found = self._wait(mailbox, min(until, max(pause_at, 0.0)), most)
+            found = self._wait(mailbox, min(until, mailbox.ask_at) if mailbox.suspicious else until, most)
             if found is not None:
                 return found
             if monotonic() >= until:
                 raise self.core.nothing_received()
             if mailbox.suspicious:
-                self._take_back_if_unserved(mailbox, until)
+                try:
+                    self._absence.look(mailbox, until)
+                except ServiceUnavailable:
+                    self.core.count("send.error.not_served")
+                    raise
 
     def _wait(self, mailbox: Mailbox, until: float, most: int) -> tuple[ReplyQueue, bytes] | None:
         queues = list(mailbox.reply_queues.values())
@@ -498,52 +494,6 @@ class RedisClientTransport(ClientTransport):
             for queue in queues[:claimed]:
                 queue.claim.release()
 
-    # Nobody serves
-
-    def _suspect(
-        self,
-        mailbox: Mailbox,
-        index: int,
-        master: Master,
-        request_queue: Queue,
-        unsent: list[Unsent],
-        now: float,
-    ) -> None:
-        """Note what to take back if no reply comes soon and nobody serves."""
-        if now - self._presence_asked_at.get(index, _NEVER) > _PRESENCE_LIFE_IN_SECONDS:
-            mailbox.ask_at = now + _ASK_FOR_PRESENCE_AFTER_SECONDS
-            if len(mailbox.suspicious) > _MOST_SUSPICIOUS:  # somebody sends and never receives
-                mailbox.suspicious = []
-            mailbox.suspicious += [
-                (item.request_id, master, request_queue.key, item.frames[0])
-                for item in unsent
-                if item.request_id in mailbox.outstanding
-            ]
-
-    def _take_back_if_unserved(self, mailbox: Mailbox, until: float) -> None:
-        """Take requests off the queue when the service's workers have all gone.
-
-        Raises:
-            ServiceUnavailable: some were still there: nobody will serve them.
-        """
-        suspicious, mailbox.suspicious = mailbox.suspicious, []
-        limit = min(until, monotonic() + 0.25)
-        for master, group in itertools.groupby(suspicious, key=lambda item: item[1]):
-            index = list(self._masters).index(master)
-            self._presence_asked_at[index] = monotonic()
-            if presence.look_up(master, self.service_name, limit) is not Presence.ABSENT:
-                continue
-            taken_back = [request_id for request_id, _, key, frame in group if _remove(master, key, frame, limit)]
-            if not taken_back:
-                # Somebody serves without a word, as workers of the first PySOA do after a roll-back.
-                self._presence_asked_at[index] += _MISTRUST_IN_SECONDS
-                continue
-            self._presence_asked_at.clear()
-            for request_id in taken_back:
-                mailbox.outstanding.pop(request_id, None)
-            self.core.count("send.error.not_served")
-            raise ServiceUnavailable(f"no server of service {self.service_name!r} is running", outcome="not_sent")
-
     def close(self) -> None:
         """Close the connections of this transport; it may be used again."""
         for mailbox in list(self._mailboxes):
@@ -552,15 +502,3 @@ class RedisClientTransport(ClientTransport):
                     queue.forget_pop()
                     queue.claim.release()
         self.core.backend_layer.close()
-
-
-def _remove(master: Master, key: bytes, frame: bytes, until: float) -> bool:
-    """Take a request off its queue again; False when a server has taken it, or when nobody can tell."""
-    try:
-        connection = master.take(until)
-        try:
-            return connection.ask(b"LREM", key, b"-1", frame, until=until) == 1
-        finally:
-            master.give_back(connection)
-    except BrokerError:
-        return False

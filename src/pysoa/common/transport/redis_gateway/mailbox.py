@@ -86,17 +86,25 @@ class ReplyQueue:
                 self.awaited.discard(request_id)
         return bool(self.awaited)
 
-    def pop_command(self, until: float, most: int) -> bytes:
-        """The commands for a pop that ends by then, and takes up to so many frames when there are more."""
-        left = until - monotonic()
-        command = self.standard_pop if left >= SLICE_IN_SECONDS else blocking_pop(self.key, left)
-        return command + pop_more(self.key, most - 1) if most > 1 else command
+    def begin_pop(self, connection: RedisConnection, until: float, most: int) -> bytes:
+        """Begin a pop that ends by then, and takes up to so many frames when there are more.
 
-    def popping_on(self, connection: RedisConnection, until: float, most: int) -> None:
-        """Note that ``pop_command`` has been sent on this connection, which is ours until its replies are read."""
+        Returns:
+            The commands to send on this connection, which is ours until their replies are read.
+        """
+        now = monotonic()
         self.pop = connection
-        self._pop_ends_at = min(until, monotonic() + SLICE_IN_SECONDS)
-        self._pop_replies = 2 if most > 1 else 1
+        if until - now >= SLICE_IN_SECONDS:
+            command = self.standard_pop
+            self._pop_ends_at = now + SLICE_IN_SECONDS
+        else:
+            command = blocking_pop(self.key, until - now)
+            self._pop_ends_at = until
+        if most > 1:
+            self._pop_replies = 2
+            return command + pop_more(self.key, most - 1)
+        self._pop_replies = 1
+        return command
 
     def read(self, until: float, most: int) -> bytes | None:
         """Wait for the next frame.
@@ -136,8 +144,7 @@ class ReplyQueue:
     def _start(self, until: float, most: int, pop_until: float = 0.0) -> RedisConnection:
         connection = self.core.take_to_receive(self.master, until)
         until = pop_until or until
-        command = self.pop_command(until, most)
-        self.popping_on(connection, until, most)
+        command = self.begin_pop(connection, until, most)
         connection.send(command, self._pop_replies, until)
         return connection
 
@@ -231,7 +238,7 @@ class Mailbox:
         awaited_until: the deadline of the next request, where it has been announced by ``expect_reply``.
         batch: requests collected for one packet, by the index of their master; None outside of a batch.
         suspicious: requests to take back if it turns out that nobody serves: id, master, key and frame.
-        ask_at: when to find that out.
+        ask_at: when to find that out, while there are any.
     """
 
     __slots__ = (
