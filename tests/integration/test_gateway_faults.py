@@ -27,8 +27,6 @@ ANSWERS = [
     b"-NOPERM User default has no permissions to run this command\r\n",
     b"-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.\r\n",
     b"-NOREPLICAS Not enough good replicas to write.\r\n",
-    b"-CLUSTERDOWN The cluster is down\r\n",
-    b"-BUSY Redis is busy running a script.\r\n",
     b"-ERR unknown command\r\n",
 ]
 PUSHES = (b"RPUSH", b"EVALSHA", b"EVAL")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -152,7 +153,9 @@ def test_a_master_that_comes_back_is_used_again(brokers: list[Broker], gateway: 
     client = gateway.client(*brokers)
     call(client, 1)
     brokers[0].kill()
-    call(client, 2)
+    with contextlib.suppress(PySOAError):  # a connection that was used a moment ago is not looked at first
+        call(client, 2)
+    assert call(client, 3) == 3
 
     with restarted(brokers[0]) as back:
         wait_until(lambda: b"cmd=blpop" in command(back.url, "CLIENT", "LIST"), "the worker waits there", timeout=2)

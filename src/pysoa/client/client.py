@@ -465,17 +465,20 @@ class Client:
             request_id = self.send_request(service_name, actions, **headers)
             call = self._call_for(service_name, (request_id,), False)
         else:
-            handler.intent.value = (True, timeout or None)
+            intent = handler.intent
+            intent.value = (True, timeout or None)
             try:
                 request_id = self.send_request(service_name, actions, **headers)
+                is_claimed = intent.value is None
             finally:
-                handler.intent.value = None
-            call = handler.call((request_id,))
+                intent.value = None
+            call = AwaitedCall((request_id,), handler.channel())
+            if not is_claimed:  # somebody stands in for sending
+                handler.claim(call.missing)
         try:
             if handler is None:
                 self._gather(service_name, call, since + timeout if timeout else None, False)
             else:
-                handler.claim(call.missing)
                 seconds = timeout or handler.default_timeout
                 handler.gather(call, since + seconds if seconds else None)
         finally:

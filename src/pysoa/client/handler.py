@@ -52,6 +52,7 @@ class ServiceHandler:
         transport: moves the messages. Tests may put another in its place.
         default_timeout: how many seconds the transport waits for a response, if it says so in its ``core``.
         intent: what the next request of the current thread is sent for.
+        channel: where the responses to requests of the current thread arrive, for transports that tell channels apart.
     """
 
     _client_version: ClassVar[list[int]] = list(max(__version_info__, (1, 4, 9)))
@@ -125,6 +126,7 @@ class ServiceHandler:
             getattr(type(transport), hook) is not getattr(ClientTransport, hook)
             for hook in ("expect_reply", "batch", "channel", "receive_from", "forget")
         )
+        self.channel: Callable[[], Hashable] = transport.channel if self._has_hooks else self._no_channel
 
     @property
     def holds_batches(self) -> bool:
@@ -201,7 +203,7 @@ class ServiceHandler:
             if intent[0] and self._has_hooks:
                 transport.expect_reply(intent[1])
         else:
-            forgotten = self._awaited.expect(request_id, self._channel())
+            forgotten = self._awaited.expect(request_id, self.channel())
             if forgotten and self._has_hooks:
                 transport.forget(forgotten)
         transport.send_request_message(request_id, meta, body, message_expiry_in_seconds)
@@ -224,16 +226,16 @@ class ServiceHandler:
 
     # Receiving
 
-    def _channel(self) -> Hashable:
-        return self._transport.channel() if self._has_hooks else None
+    def _no_channel(self) -> Hashable:
+        return None
 
     def call(self, request_ids: Iterable[int]) -> AwaitedCall:
         """What waits at once for the responses to requests that this thread has just sent."""
-        return AwaitedCall(request_ids, self._channel())
+        return AwaitedCall(request_ids, self.channel())
 
     def future_call(self, request_ids: Iterable[int]) -> FutureCall:
         """What may wait later for the responses to requests that this thread has just sent."""
-        return FutureCall(request_ids, self._channel(), self._awaited.abandoned)
+        return FutureCall(request_ids, self.channel(), self._awaited.abandoned)
 
     def claim(self, request_ids: Iterable[int]) -> None:
         """Keep the responses to these requests from ``get_all_responses``."""
@@ -304,7 +306,7 @@ class ServiceHandler:
         Raises:
             PySOATransportError: receiving failed; responses that came before have been given out.
         """
-        channel = self._channel()
+        channel = self.channel()
         # Without hooks, a transport may count a suppressed request as outstanding, and wait for its response.
         may_ask_for_nothing = self._has_hooks or not self._has_sent_suppressed
         try:

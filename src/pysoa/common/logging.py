@@ -122,19 +122,30 @@ def _shown_id(value: Any) -> Any:
     return value if type(value) is int else printable(str(value))
 
 
+# What Python writes between the frames and the texts of exceptions.
+_HEADINGS: Final = frozenset(
+    (
+        "Traceback (most recent call last):",
+        "The above exception was the direct cause of the following exception:",
+        "During handling of the above exception, another exception occurred:",
+    )
+)
+
+
 def _shown_traceback(exc_info: tuple[Any, ...]) -> str:
-    """A traceback in which the texts of exceptions are one printable line each; its frames are as Python shows them."""
-    entries = [
-        entry if entry.startswith('  File "') else _shown_entry(entry)
-        for entry in traceback.format_exception(*exc_info)
-    ]
-    return "".join(entries).rstrip("\n")
-
-
-def _shown_entry(entry: str) -> str:
-    text = entry.strip("\n")
-    before, _, after = entry.partition(text) if text else ("", "", entry)
-    return before + printable(text, MAXIMUM_BODY_BYTES // 4) + after
+    """A traceback as Python shows it, but the text of an exception is one printable line, and its notes are indented."""
+    shown: list[str] = []
+    is_note = False
+    for entry in traceback.format_exception(*exc_info):
+        text = entry.strip("\n")
+        if entry.startswith('  File "') or text in _HEADINGS:
+            shown.append(entry)
+            is_note = False
+        else:
+            line = printable(text, MAXIMUM_BODY_BYTES // 4)  # one character may become four or more
+            shown.append(f"  {line}\n" if is_note else f"{line}\n")
+            is_note = True
+    return "".join(shown).rstrip("\n")
 
 
 def _spellings(snake_case: str) -> Iterator[str]:

@@ -42,6 +42,8 @@ _ERROR_FIELDS = frozenset(field.name for field in attr.fields(Error))
 
 
 def _to_errors(items: Iterable[Error | Mapping[str, Any]]) -> list[Error]:
+    if not items:
+        return []
     return [
         item
         if isinstance(item, Error)
@@ -88,7 +90,12 @@ def _to_action_responses(items: Iterable[ActionResponse | Mapping[str, Any]]) ->
 
 
 def _to_action_response(item: Mapping[str, Any]) -> ActionResponse:
-    return ActionResponse(item["action"], item.get("errors") or [], item.get("body", {}))
+    response = ActionResponse.__new__(ActionResponse)  # the converters of __init__ cost more than all the rest
+    response.action = item["action"]
+    errors = item.get("errors")
+    response.errors = _to_errors(errors) if errors else []
+    response.body = item.get("body", {})
+    return response
 
 
 @attr.s(auto_attribs=True)
@@ -128,7 +135,12 @@ class JobResponse:
         Raises:
             KeyError, TypeError, AttributeError, ValueError: the body does not have the shape of a job response.
         """
-        return cls(body.get("errors") or [], body.get("context") or {}, body.get("actions") or [])
+        response = cls.__new__(cls)
+        errors = body.get("errors")
+        response.errors = _to_errors(errors) if errors else []
+        response.context = body.get("context") or {}
+        response.actions = [_to_action_response(item) for item in body.get("actions") or ()]
+        return response
 
 
 def job_request_message(job_request: JobRequest) -> Body:

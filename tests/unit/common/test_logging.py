@@ -301,3 +301,25 @@ class TestRecursivelyCensoredDictWrapper:
         assert not asked
         assert str(wrapper) == str(wrapper) == "{'a': shown}"
         assert len(asked) == 1
+
+
+def test_the_text_of_an_exception_cannot_forge_lines_in_a_traceback() -> None:
+    forged = "2026-01-01 00:00:00,000 INFO forged\x1b[2J"
+    error = ValueError(f"no such user: x\n{forged}")
+    error.add_note(f"a note\n{forged}")
+    error.__cause__ = KeyError("the cause")
+    record = logging.makeLogRecord({"msg": "failed", "exc_info": (ValueError, error, None)})
+
+    PySOALogContextFilter().filter(record)
+
+    text = logging.Formatter().format(record)
+    assert text.split("\n") == [
+        "failed",
+        "KeyError: 'the cause'",
+        "",
+        "The above exception was the direct cause of the following exception:",
+        "",
+        r"ValueError: no such user: x\n2026-01-01 00:00:00,000 INFO forged\x1b[2J",
+        "  a note",
+        r"  2026-01-01 00:00:00,000 INFO forged\x1b[2J",
+    ]

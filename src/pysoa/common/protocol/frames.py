@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from pysoa.common.protocol.versions import ProtocolFeature, ProtocolVersion
@@ -47,6 +48,10 @@ class Frame(NamedTuple):
     payload: bytes
 
 
+# In C; the constructor of a named tuple is a Python function.
+_new_tuple: Callable[[type[Frame], tuple[object, ...]], Frame] = tuple.__new__
+
+
 def read_frame(data: bytes) -> Frame:
     """Take a frame apart.
 
@@ -55,7 +60,7 @@ def read_frame(data: bytes) -> Frame:
     """
     # The usual frames need no regular expressions: after their header comes a map, and no header begins like one.
     if data.startswith(_V3_MSGPACK) and data[_AFTER_V3_MSGPACK:_INTO_V3_MSGPACK] >= b"\x80":
-        return Frame(ProtocolVersion.VERSION_3, _MSGPACK, None, None, data[_AFTER_V3_MSGPACK:])
+        return _new_tuple(Frame, (ProtocolVersion.VERSION_3, _MSGPACK, None, None, data[_AFTER_V3_MSGPACK:]))
     if data.startswith(_V3_JSON_MAP):
         return Frame(ProtocolVersion.VERSION_3, _JSON, None, None, data[_AFTER_V3_JSON:])
     return _read_unusual_frame(data)

@@ -67,7 +67,8 @@ def local(server_class: Any = EchoServer, settings: Any = SETTINGS, name: str = 
 
 def job(**body: Any) -> dict[str, Any]:
     actions = [{"action": "echo", "body": body}]
-    return {"control": {"continue_on_error": False}, "context": {"switches": [], "correlation_id": "c-1"}, "actions": actions}
+    context = {"switches": [], "correlation_id": "c-1"}
+    return {"control": {"continue_on_error": False}, "context": context, "actions": actions}
 
 
 def test_a_request_is_served_while_it_is_sent() -> None:

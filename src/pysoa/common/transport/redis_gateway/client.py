@@ -57,6 +57,7 @@ _FORGET_AFTER_SECONDS: Final = 60.0
 _PRUNE_EVERY_SECONDS: Final = 5.0
 
 _AVOID_FOR_SECONDS: Final = 1.0
+_LIFE_TO_SPARE_IN_SECONDS: Final = 10 + LENGTHEN_EVERY_SECONDS  # that a queue lives longer than its messages
 _MOST_IN_FLOOD: Final = 64
 
 
@@ -206,7 +207,9 @@ class RedisClientTransport(ClientTransport):
             master.give_back(connection)
             mailbox.outstanding.pop(request_id, None)
             raise
-        request_queue = self._request_queue(index, life)
+        request_queue = self._request_queues.get(index)
+        if request_queue is None or request_queue.life_in_seconds < life + _LIFE_TO_SPARE_IN_SECONDS:
+            request_queue = self._request_queue(index, life)
         fused = reply_queue if is_awaited and awaited_until is not None else None
         unsent = [Unsent(request_id, frames, life, until)]
         try:
@@ -247,8 +250,7 @@ class RedisClientTransport(ClientTransport):
 
     def _request_queue(self, index: int, life: float) -> Queue:
         queue = self._request_queues.get(index)
-        needed = life + 10 + LENGTHEN_EVERY_SECONDS
-        if queue is None or queue.life_in_seconds < needed:
+        if queue is None or queue.life_in_seconds < life + _LIFE_TO_SPARE_IN_SECONDS:
             seconds = self.core.queue_life(self._send_queue_key.decode(), life)
             queue = Queue(self._send_queue_key, seconds, keeps_longer_life=True)
             if queue.life_in_seconds > self.core.request_queue_life_in_seconds:
@@ -455,9 +457,22 @@ class RedisClientTransport(ClientTransport):
 
     def _next_frame(self, mailbox: Mailbox, until: float, most: int) -> tuple[ReplyQueue, bytes]:
         while True:
-            found = self._wait(mailbox, min(until, mailbox.ask_at) if mailbox.suspicious else until, most)
-            if found is not None:
-                return found
+            limit = until if not mailbox.suspicious or until < mailbox.ask_at else mailbox.ask_at
+            if len(mailbox.reply_queues) == 1:
+                (queue,) = mailbox.reply_queues.values()
+                # Only a thread that is just sending can have it, and not for long.
+                claim = queue.claim
+                if claim.acquire(blocking=False) or claim.acquire(timeout=max(0.0, limit - monotonic())):
+                    try:
+                        frame = queue.read(limit, most)
+                    finally:
+                        claim.release()
+                    if frame is not None:
+                        return queue, frame
+            else:
+                found = self._wait_for_several(mailbox, limit)
+                if found is not None:
+                    return found
             if monotonic() >= until:
                 raise self.core.nothing_received()
             if mailbox.suspicious:
@@ -467,22 +482,10 @@ class RedisClientTransport(ClientTransport):
                     self.core.count("send.error.not_served")
                     raise
 
-    def _wait(self, mailbox: Mailbox, until: float, most: int) -> tuple[ReplyQueue, bytes] | None:
-        queues = list(mailbox.reply_queues.values())
-        if len(queues) > 1:
-            queues = [queue for queue in queues if queue.awaits_any_of(mailbox.outstanding)]
+    def _wait_for_several(self, mailbox: Mailbox, until: float) -> tuple[ReplyQueue, bytes] | None:
+        queues = [queue for queue in mailbox.reply_queues.values() if queue.awaits_any_of(mailbox.outstanding)]
         if not queues:
             raise self.core.nothing_received()  # another thread has received or forgotten them meanwhile
-        if len(queues) == 1:
-            queue = queues[0]
-            # Only a thread that is just sending can have it, and not for long.
-            if not (queue.claim.acquire(blocking=False) or queue.claim.acquire(timeout=max(0.0, until - monotonic()))):
-                return None
-            try:
-                frame = queue.read(until, most)
-            finally:
-                queue.claim.release()
-            return None if frame is None else (queue, frame)
         claimed = 0
         try:
             for queue in queues:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from pysoa.common.clock import monotonic
@@ -29,6 +29,10 @@ __all__ = ("MessageCodec",)
 
 _logger = logging.getLogger(__name__)
 _oversized_message_logger = logging.getLogger("pysoa.transport.oversized_message")
+
+
+# In C; the constructor of a named tuple is a Python function.
+_new_tuple: Callable[[type[ReceivedMessage], tuple[object, ...]], ReceivedMessage] = tuple.__new__
 
 
 class MessageCodec:
@@ -190,7 +194,7 @@ class MessageCodec:
             raise
         meta["serializer"] = serializer
         meta["protocol_version"] = frame.version
-        return ReceivedMessage(request_id, meta, body)
+        return _new_tuple(ReceivedMessage, (request_id, meta, body))
 
     def _serializer_for(self, mime_type: str) -> Serializer:
         serializer = self._serializers.get(mime_type)

@@ -37,7 +37,7 @@ class Right(NamedTuple):
 
 _CONNECTING: Final = (
     Right(("hello", "auth", "ping", "select"), None, "to log in and choose a database"),
-    Right(("client|setname", "client|setinfo"), None, "to be told apart in CLIENT LIST", True),
+    Right(("client|setname",), None, "to bear the name that the settings give, if they do", True),
     Right(("time",), None, "expiries in the broker's time; else in that of the wall clock", True),
     Right(("role",), None, "to know a replica that a failover has left behind; else by its refusals", True),
 )

@@ -107,6 +107,7 @@ class Master:
         self.connection_kwargs = connection_kwargs
         self.clock = BrokerClock()
         self.avoid_until = 0.0
+        self._look_at_clock_at = 0.0
         self._idle: deque[RedisConnection] = deque()
 
     def __repr__(self) -> str:
@@ -126,8 +127,10 @@ class Master:
             except IndexError:  # another thread took it
                 break
             if connection.is_fresh():
-                if self.clock.is_due():
-                    self._greet(connection, until)
+                if monotonic() > self._look_at_clock_at:
+                    self._look_at_clock_at = monotonic() + 1.0
+                    if self.clock.is_due():
+                        self._greet(connection, until)
                 return connection
             connection.close()
         connection = self._connect(until)
