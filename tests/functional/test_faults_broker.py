@@ -12,7 +12,8 @@ from pysoa.cli.broker import Broker
 from tests.support.brokers import frozen, start
 from tests.support.faults import Calls, Services, client_of, echo, load, standard
 from tests.support.processes import Process
-from tests.support.raw import wait_until
+from tests.support.proxies import FaultProxy
+from tests.support.raw import RawConnection, command, wait_until
 
 TIMEOUT = 2.0
 AWAY_FOR_SECONDS = 3.0
@@ -32,10 +33,8 @@ def frozen_for_a_while(broker: Broker) -> Broker:
     return broker
 
 
-def loading_for_a_while(broker: Broker) -> Broker:
-    """Refuse everything, as a broker does that asks for a password nobody has, or loads its data."""
-    from tests.support.raw import RawConnection
-
+def refusing_for_a_while(broker: Broker) -> Broker:
+    """It asks for a password that nobody has."""
     with RawConnection(broker.url) as connection:
         connection.command("CONFIG", "SET", "requirepass", "secret")
         connection.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
@@ -46,8 +45,6 @@ def loading_for_a_while(broker: Broker) -> Broker:
 
 def full_for_a_while(broker: Broker) -> Broker:
     """Out of memory."""
-    from tests.support.raw import command
-
     command(broker.url, "CONFIG", "SET", "maxmemory", "1")
     time.sleep(AWAY_FOR_SECONDS)
     command(broker.url, "CONFIG", "SET", "maxmemory", "0")
@@ -56,7 +53,7 @@ def full_for_a_while(broker: Broker) -> Broker:
 
 @pytest.mark.parametrize(
     "outage",
-    [killed_and_replaced_by_an_empty_one, frozen_for_a_while, loading_for_a_while, full_for_a_while],
+    [killed_and_replaced_by_an_empty_one, frozen_for_a_while, refusing_for_a_while, full_for_a_while],
     ids=lambda outage: outage.__name__,
 )
 def test_all_is_right_two_seconds_after_the_broker_is_back_and_workers_say_one_line_of_it(
@@ -96,6 +93,32 @@ def test_all_is_right_two_seconds_after_the_broker_is_back_and_workers_say_one_l
             assert not re.search("Traceback|CRITICAL", "\n".join(lines))
     finally:
         broker.stop()
+
+
+BLOCK_TIME = 1.0
+
+
+def test_a_worker_notices_that_its_connection_is_half_open(
+    broker: Broker, fault_proxy: FaultProxy, services: Services
+) -> None:
+    worker = services.start(
+        standard(fault_proxy.url), announced_at=broker.url, transport={"receive_timeout_in_seconds": BLOCK_TIME}
+    )
+    client = client_of(standard(broker.url))
+    calls = Calls()
+    assert calls.try_one(echo(client, TIMEOUT), TIMEOUT) is None
+
+    for _ in range(2):
+        fault_proxy.blackhole()
+        fault_proxy.heal()  # new connections are sound, those that there are never say a word again
+        lost_at = time.monotonic()
+        wait_until(lambda: calls.try_one(echo(client, 0.2), 0.2) is None, "it answers again")
+        print(f"answers again {time.monotonic() - lost_at:.2f} s after its connection was lost, ", end="")
+        assert time.monotonic() - lost_at < BLOCK_TIME + 2.0 + 0.5
+
+    client.close()
+    assert not calls.broken
+    assert worker.returncode is None
 
 
 def _lines(worker: Process) -> list[str]:

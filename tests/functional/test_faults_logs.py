@@ -49,7 +49,12 @@ def test_no_text_from_the_wire_forges_a_line_or_makes_it_long(
             SERVICE, action, body, context=context, timeout=TIMEOUT, raise_job_errors=False, raise_action_errors=False
         )
     with RawConnection(broker.url) as connection:
-        for meta in ({"reply_to": text}, {"reply_to": f"service.{SERVICE}.{text}!{text}"}, {"__expiry__": text}, {text: 1}):
+        for meta in (
+            {"reply_to": text},
+            {"reply_to": f"service.{SERVICE}.{text}!{text}"},
+            {"__expiry__": text},
+            {text: 1},
+        ):
             for request_id in (1, text, text.encode()):
                 message = {"request_id": request_id, "meta": meta, "body": {"actions": text}}
                 connection.command("RPUSH", f"pysoa:service.{SERVICE}", msgpack.packb(message))

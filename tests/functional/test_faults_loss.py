@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -19,7 +16,6 @@ from pysoa.common.errors import PySOAError
 from pysoa.common.transport.errors import MessageReceiveTimeout
 from tests.support.brokers import start
 from tests.support.faults import SERVICE, Calls, Services, client_of, load, standard
-from tests.support.processes import Process
 from tests.support.proxies import FaultProxy
 from tests.support.raw import RawConnection, command, wait_until
 
@@ -42,7 +38,9 @@ def send_many(client: Client, count: int) -> dict[int, str]:
     """Send requests without waiting; their tokens by id."""
     tokens = (f"t{number}" for number in range(count))
     return {
-        client.send_request(SERVICE, [{"action": "note", "body": {"token": token}}], message_expiry_in_seconds=60): token
+        client.send_request(
+            SERVICE, [{"action": "note", "body": {"token": token}}], message_expiry_in_seconds=60
+        ): token
         for token in tokens
     }
 
@@ -69,7 +67,9 @@ def test_a_killed_worker_loses_at_most_what_it_had_in_hand(
     received = receive_all(client, 2.0)
     noted = services.noted()
     lost = set(sent) - set(received)
-    print(f"prefetch {prefetch}: {len(lost)} of {len(sent)} lost, {sum(sent[one] in noted for one in lost)} of them begun")
+    print(
+        f"prefetch {prefetch}: {len(lost)} of {len(sent)} lost, {sum(sent[one] in noted for one in lost)} of them begun"
+    )
     assert received == {request_id: sent[request_id] for request_id in received}
     assert len(lost) <= prefetch
     assert max(noted.values()) == 1
@@ -247,7 +247,8 @@ def test_what_is_said_not_to_have_been_sent_never_runs(services: Services) -> No
         noted = services.noted()
         print({name: len(tokens) for name, tokens in not_sent.items()}, calls.outcomes())
         assert not calls.broken
-        assert not_sent.keys() >= {fault.__name__ for fault in FAULTS} | {"refused connections", "too large", "not serializable"}  # fmt: skip
+        assert not_sent.keys() >= {fault.__name__ for fault in FAULTS}
+        assert not_sent.keys() >= {"refused connections", "too large", "not serializable"}
         assert not set(itertools.chain.from_iterable(not_sent.values())) & noted.keys()
         assert max(noted.values()) == 1
 
@@ -255,16 +256,13 @@ def test_what_is_said_not_to_have_been_sent_never_runs(services: Services) -> No
 def test_what_a_full_queue_refuses_within_a_fractional_timeout_never_runs(broker: Broker, services: Services) -> None:
     client = client_of(standard(broker.url), queue_capacity=20)
     calls = Calls()
-    refused: set[str] = set()
-    for number in range(40):
-        token = f"t{number}"
-        try:
-            client.send_request(
-                SERVICE, [{"action": "note", "body": {"token": token}}], message_expiry_in_seconds=30 if number < 20 else 0.05
-            )  # fmt: skip
-        except PySOAError as error:
-            assert error.outcome == "not_sent"
-            refused.add(token)
+    waiting, refused = ([f"{kind}{number}" for number in range(20)] for kind in ("waiting", "refused"))
+    for token in waiting:
+        client.send_request(SERVICE, [{"action": "note", "body": {"token": token}}], message_expiry_in_seconds=30)
+    for token in refused:
+        with pytest.raises(PySOAError, match="full") as caught:
+            client.send_request(SERVICE, [{"action": "note", "body": {"token": token}}], message_expiry_in_seconds=0.05)
+        assert caught.value.outcome == "not_sent"
     for timeout in (0.1, 0.25, 0.75):
         failure = calls.try_one(note(client, timeout), timeout)
         assert failure is not None
@@ -276,10 +274,9 @@ def test_what_a_full_queue_refuses_within_a_fractional_timeout_never_runs(broker
     assert calls.try_one(note(client, 5.0), 5.0) is None
 
     client.close()
-    assert len(refused) == 20
     assert not calls.broken
     assert services.noted().total() == 21
-    assert not refused & services.noted().keys()
+    assert services.noted().keys() > set(waiting)
 
 
 def test_requests_that_expired_while_nobody_served_never_run(
@@ -292,7 +289,7 @@ def test_requests_that_expired_while_nobody_served_never_run(
     for _ in range(3):
         failure = calls.try_one(note(client, 0.3), 0.3)
         assert isinstance(failure, MessageReceiveTimeout)
-    wait_until(lambda began=time.monotonic(): time.monotonic() > began + 1.1, "they have expired")  # type: ignore[misc]
+    time.sleep(1.1)  # until the last has expired: requests live a second longer than their callers wait
     assert command(broker.url, "LLEN", f"pysoa:service.{SERVICE}") == 303
 
     services.start(standard(broker.url))

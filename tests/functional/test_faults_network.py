@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,11 +9,9 @@ import pytest
 
 from pysoa.cli.broker import Broker
 from pysoa.client.client import Client
-from pysoa.common.errors import PySOAError
 from tests.support.faults import SERVICE, Calls, Services, client_of, standard
 from tests.support.processes import Process
 from tests.support.proxies import FaultProxy
-from tests.support.raw import wait_until
 
 TIMEOUT = 0.4
 PATIENT = 5.0

@@ -126,7 +126,9 @@ def test_the_right_answers_are_found_in_a_flood_of_junk_and_forgeries(
         over.set()
         thread.join()
 
-    print(f"{len(calls.right)} of 300 right among {pushed} frames of junk, longest overrun {calls.longest_overrun:.3f} s")
+    print(
+        f"{len(calls.right)} of 300 right among {pushed} frames of junk, longest overrun {calls.longest_overrun:.3f} s"
+    )
     assert not calls.broken
     assert len(calls.right) > 285
 

@@ -1,4 +1,4 @@
-"""No bytes on the wire end a worker, or hold it for over a second: a corpus of shapes, and what hypothesis thinks of."""
+"""No bytes on the wire end a worker or hold it for a second: a corpus of shapes, and what hypothesis thinks of."""
 
 from __future__ import annotations
 
@@ -279,7 +279,6 @@ class Victim:
         took = time.monotonic() - began
         assert body["pid"] == self.pid, "it is another process"
         assert took < LIMIT_IN_SECONDS, f"{took:.3f} s for {len(frames)} frames: {[frame[:200] for frame in frames]}"
-        if took > 0.1:
         self.longest = max(self.longest, took)
 
     def close(self) -> None:
@@ -367,7 +366,14 @@ def mangled_bytes(draw: st.DrawFn) -> bytes:
     return bytes(frame)
 
 
-@pytest.mark.parametrize("frames", [mangled_messages(), mangled_bytes(), st.binary(max_size=200)], ids=["values", "bytes", "noise"])  # fmt: skip
+@pytest.mark.parametrize(
+    "frames",
+    [
+        pytest.param(mangled_messages(), id="values"),
+        pytest.param(mangled_bytes(), id="bytes"),
+        pytest.param(st.binary(max_size=200), id="noise"),
+    ],
+)
 def test_whatever_a_frame_holds_the_worker_lives_and_answers(victim: Victim, frames: st.SearchStrategy[bytes]) -> None:
     count = itertools.count()
 

@@ -162,7 +162,7 @@ def test_a_stuck_action_is_ended_and_reported_and_its_worker_replaced(
     supervisor = services.start(
         standard(broker.url), "--fork", "2", announced_at=broker.url, workers=2, settings={"harakiri": harakiri}
     )
-    wait_until(lambda began=time.monotonic(): time.monotonic() > began + 1.5, "idle for longer than the limit")  # type: ignore[misc]
+    time.sleep(1.5)  # idle for longer than the limit
     pids = children_of(supervisor.pid)
     began = time.monotonic()
 
@@ -186,7 +186,7 @@ def test_an_idle_worker_outlives_any_harakiri_limit(broker: Broker, services: Se
     )
     assert client.call_action(SERVICE, "echo", {"token": 1}, timeout=TIMEOUT).body["token"] == 1
 
-    wait_until(lambda began=time.monotonic(): time.monotonic() > began + 2.5, "idle for long")  # type: ignore[misc]
+    time.sleep(2.5)  # the time is what is tried
 
     assert client.call_action(SERVICE, "echo", {"token": 2}, timeout=TIMEOUT).body["token"] == 2
     assert worker.returncode is None

@@ -59,6 +59,7 @@ class Chain(Action):
     def run(self, request: EnrichedActionRequest) -> Any:
         if "next" not in RUN:
             return {"token": request.body["token"], "path": [RUN["name"]]}
+        assert request.client is not None
         answer = request.client.call_action(RUN["next"], "chain", request.body, timeout=RUN["next_timeout"]).body
         return {"token": answer["token"], "path": [RUN["name"], *answer["path"]]}
 

@@ -167,7 +167,9 @@ class Calls:
 
 
 @contextlib.contextmanager
-def load(calls: Calls, call: Callable[[str], Any], *, timeout: float, threads: int, pause: float = 0.0) -> Iterator[None]:
+def load(
+    calls: Calls, call: Callable[[str], Any], *, timeout: float, threads: int, pause: float = 0.0
+) -> Iterator[None]:
     """Make calls from several threads, one after the other in each, for the length of the block."""
     over = threading.Event()
 

@@ -10,8 +10,11 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgpack
 import pytest
 
+from pysoa.cli.broker import Broker
+from pysoa.common.errors import PySOAError
 from pysoa.common.serializer.errors import SerializationError
 from pysoa.common.transport.base import ReceivedMessage
 from pysoa.common.transport.errors import (
@@ -22,9 +25,11 @@ from pysoa.common.transport.errors import (
 from pysoa.common.transport.redis_gateway.client import RedisClientTransport
 from pysoa.common.transport.redis_gateway.core import RedisTransportCore
 from pysoa.common.transport.redis_gateway.server import RedisServerTransport
+from tests.support.raw import command
 
 SERVICE = "svc"
 REQUEST_KEY = "pysoa:service.svc"
+HEADER = b"pysoa-redis/3//content-type:application/msgpack;"
 
 _ids = itertools.count(random.randrange(1 << 40))
 
@@ -77,6 +82,54 @@ def call(client: RedisClientTransport, number: int = 0, timeout: float = 5.0) ->
             raise
         if response.request_id == request_id:
             return number_of(response)
+
+
+def answer(server: RedisServerTransport, request: ReceivedMessage, extra: Any = None) -> None:
+    """Send the response to a request."""
+    assert request.request_id is not None
+    assert request.meta is not None
+    server.send_response_message(request.request_id, request.meta, answer_to(request, extra))
+
+
+def requests_in_queue(broker: Broker) -> list[dict[str, Any]]:
+    """The requests that wait, as dicts."""
+    frames = command(broker.url, "LRANGE", REQUEST_KEY, 0, -1)
+    return [msgpack.unpackb(one.removeprefix(HEADER)) for one in frames]
+
+
+def reply_key(broker: Broker) -> str:
+    """The key of the reply queue that the last request in the queue names."""
+    return f"pysoa:{requests_in_queue(broker)[-1]['meta']['reply_to']}"
+
+
+def reply_key_of(client: RedisClientTransport) -> str:
+    """The key of the reply queue of this thread."""
+    return client._mailbox().reply_queues[0].key.decode()
+
+
+def fails_in_time(client: RedisClientTransport, number: int, timeout: float) -> PySOAError:
+    """Make a call that cannot succeed, and return its error."""
+    began = time.monotonic()
+    with pytest.raises(PySOAError) as raised:
+        call(client, number, timeout)
+    assert time.monotonic() - began <= timeout + 0.5
+    assert raised.value.outcome in ("not_sent", "unknown")
+    return raised.value
+
+
+def is_right_again(client: RedisClientTransport, within: float = 2.0) -> None:
+    """Call until it succeeds, which must be soon; from then on, each call succeeds."""
+    until = time.monotonic() + within
+    number = 1000
+    while True:
+        try:
+            assert call(client, number, timeout=max(0.3, until - time.monotonic())) == number
+            break
+        except PySOAError:
+            assert time.monotonic() < until, f"not right within {within} s"
+            number += 1
+    for number in range(5000, 5010):
+        assert call(client, number) == number
 
 
 class Worker:

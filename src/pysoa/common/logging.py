@@ -133,7 +133,7 @@ _HEADINGS: Final = frozenset(
 
 
 def _shown_traceback(exc_info: tuple[Any, ...]) -> str:
-    """A traceback as Python shows it, but the text of an exception is one printable line, and its notes are indented."""
+    """A traceback as Python shows it, but the text of an exception is one printable line, and notes are indented."""
     shown: list[str] = []
     is_note = False
     for entry in traceback.format_exception(*exc_info):

@@ -340,20 +340,9 @@ class RedisClientTransport(ClientTransport):
         elif type(answers[0]) is int:
             request_queue.length, request_queue.seen_at = answers[0], now
             if type(answers[1]) is BrokerRefused and request_queue.keeps_longer_life:
-                self._expire_plainly(master, request_queue, until)
+                core.expire_plainly(master, request_queue, until)
         else:
             self._check(master, request_queue, unsent, answers[:1] * len(unsent), until)
-
-    def _expire_plainly(self, master: Master, request_queue: Queue, until: float) -> None:
-        """Give the list a life without a condition, now and from now on."""
-        request_queue.use_plain_expire()
-        with contextlib.suppress(BrokerError):
-            connection = master.take(until)
-            try:
-                connection.send(request_queue.expire, 1, until)
-                connection.read(until)
-            finally:
-                master.give_back(connection)
 
     def _check(
         self, master: Master, request_queue: Queue, unsent: list[Unsent], answers: list[Reply], until: float

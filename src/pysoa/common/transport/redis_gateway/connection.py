@@ -178,8 +178,10 @@ class RedisConnection:
         try:
             while (reply := gets()) is False:
                 # Nearly always the first wait is enough; looking at clocks and limits comes after it.
-                is_ready = self._patience == _FIRST_PATIENCE_IN_SECONDS and self._receive()
-                if not is_ready and not self.wait(until):
+                has_waited = self._patience == _FIRST_PATIENCE_IN_SECONDS
+                if has_waited and self._receive():
+                    continue
+                if (has_waited and monotonic() >= until) or not self.wait(until):
                     raise BrokerTimeout("the broker did not answer in time")
         except hiredis.HiredisError as error:
             raise BrokerLost(f"the broker answered nonsense: {error}") from error
@@ -273,6 +275,7 @@ class RedisConnection:
         return self.read(until)
 
     def close(self) -> None:
+        """Close it, whatever it still owes."""
         # After a fork the parent goes on with the connection: then only our copy of the descriptor is closed.
         if self.generation == FORKS.count:
             with contextlib.suppress(OSError):

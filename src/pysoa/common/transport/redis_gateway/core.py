@@ -191,6 +191,17 @@ class RedisTransportCore(MessageCodec):
         except BrokerLost as error:
             raise self.lost_push(master, error) from error
 
+    def expire_plainly(self, master: Master, queue: Queue, until: float) -> None:
+        """Give the list a life without a condition, now and from now on."""
+        queue.use_plain_expire()
+        with contextlib.suppress(BrokerError):
+            connection = master.take(until)
+            try:
+                connection.send(queue.expire, 1, until)
+                connection.read(until)
+            finally:
+                master.give_back(connection)
+
     def lost_push(self, master: Master, error: BrokerLost) -> MessageSendError:
         """The error for a push of which nobody knows whether it was carried out."""
         master.moved()
