@@ -165,12 +165,12 @@ def job_response_message(job_response: JobResponse, client_version: tuple[int, .
             ``context`` or ``denied_permissions``, so these are left out where they say nothing.
     """
     message: Body = {
-        "errors": [_error_message(error, client_version) for error in job_response.errors],
+        "errors": _error_messages(job_response.errors, client_version) if job_response.errors else [],
         "context": job_response.context,
         "actions": [
             {
                 "action": action.action,
-                "errors": [_error_message(error, client_version) for error in action.errors],
+                "errors": _error_messages(action.errors, client_version) if action.errors else [],
                 "body": action.body,
             }
             for action in job_response.actions
@@ -179,6 +179,10 @@ def job_response_message(job_response: JobResponse, client_version: tuple[int, .
     if not client_version:
         del message["context"]
     return message
+
+
+def _error_messages(errors: list[Error], client_version: tuple[int, ...]) -> list[Body]:
+    return [_error_message(error, client_version) for error in errors]
 
 
 def _error_message(error: Error, client_version: tuple[int, ...]) -> Body:

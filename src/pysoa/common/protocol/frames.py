@@ -20,6 +20,7 @@ MAXIMUM_JOINED_SIZE_IN_BYTES: Final = 512 * 1024 * 1024
 
 _HEADER = re.compile(rb"\s*+(content-type|chunk-count|chunk-id)\s*+:\s*+([a-zA-Z0-9_/.-]++)\s*+;")
 _MOST_DIGITS = 9
+_LARGE = 32_768
 
 _MSGPACK = "application/msgpack"
 _JSON = "application/json"
@@ -38,14 +39,14 @@ class Frame(NamedTuple):
         content_type: the MIME type of the payload; None where the frame does not say.
         chunk_count: how many chunks the message was cut into; None for a whole message.
         chunk_id: which of them this one is, from 1; None for a whole message, or where the frame does not say.
-        payload: the message in its content type, or a piece of it.
+        payload: the message in its content type, or a piece of it; of a large frame a view, which saves a copy.
     """
 
     version: ProtocolVersion
     content_type: str | None
     chunk_count: int | None
     chunk_id: int | None
-    payload: bytes
+    payload: bytes | memoryview
 
 
 # In C; the constructor of a named tuple is a Python function.
@@ -60,7 +61,8 @@ def read_frame(data: bytes) -> Frame:
     """
     # The usual frames need no regular expressions: after their header comes a map, and no header begins like one.
     if data.startswith(_V3_MSGPACK) and data[_AFTER_V3_MSGPACK:_INTO_V3_MSGPACK] >= b"\x80":
-        return _new_tuple(Frame, (ProtocolVersion.VERSION_3, _MSGPACK, None, None, data[_AFTER_V3_MSGPACK:]))
+        payload = memoryview(data)[_AFTER_V3_MSGPACK:] if len(data) > _LARGE else data[_AFTER_V3_MSGPACK:]
+        return _new_tuple(Frame, (ProtocolVersion.VERSION_3, _MSGPACK, None, None, payload))
     if data.startswith(_V3_JSON_MAP):
         return Frame(ProtocolVersion.VERSION_3, _JSON, None, None, data[_AFTER_V3_JSON:])
     return _read_unusual_frame(data)
@@ -141,7 +143,7 @@ class FrameAssembler:
         self._content_type: str | None = None
         self._count = 0
         self._size = 0
-        self._pieces: list[bytes] = []
+        self._pieces: list[bytes | memoryview] = []
 
     def feed(self, frame: Frame) -> Frame | None:
         """Take the next frame.

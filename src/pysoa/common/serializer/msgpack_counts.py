@@ -35,7 +35,7 @@ _NUMBERS = dict(zip(range(0xD4, 0xD9), (1, 2, 4, 8, 16), strict=True))
 _NUMBERS.update((first, first & 0x0F) for first in range(0x80, 0xA0))
 
 
-def check_counts(blob: bytes) -> None:
+def check_counts(blob: bytes | memoryview) -> None:
     """Refuse a blob with more items or extension values than the limits; what else is wrong with it is not looked at.
 
     Raises:

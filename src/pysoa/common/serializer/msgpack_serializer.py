@@ -41,6 +41,8 @@ _KEY_TYPES = frozenset((str, int, float, bool, type(None), bytes))
 
 _NOT_CONTAINERS = bytes(set(range(256)) - CONTAINERS)
 
+_FEW_VALUES = 64  # more are counted faster in C
+
 _FAULTS = (ValueError, TypeError, OverflowError, RecursionError)
 _packb = ormsgpack.packb
 _unpackb = ormsgpack.unpackb
@@ -86,8 +88,6 @@ class MsgpackSerializer(Serializer):
 
     def blob_to_dict(self, blob: bytes | memoryview) -> dict[str, Any]:
         try:
-            if type(blob) is not bytes:
-                blob = bytes(blob)
             size = len(blob)
             if size > FEWER_VALUES_FIT_INTO:
                 check_counts(blob)
@@ -95,9 +95,13 @@ class MsgpackSerializer(Serializer):
             try:
                 message: dict[str, Any] = _unpackb(blob, ext_hook=read_extension)
             except ormsgpack.MsgpackDecodeError:
-                return _read_slowly(blob)
+                return _read_slowly(bytes(blob))
             # Each step says for most messages that the next, dearer one is not needed.
-            if size > MAXIMUM_DEPTH and len(blob.translate(None, _NOT_CONTAINERS)) > MAXIMUM_DEPTH:
+            if (
+                size > MAXIMUM_DEPTH
+                and not _has_few_containers(message)
+                and len(bytes(blob).translate(None, _NOT_CONTAINERS)) > MAXIMUM_DEPTH
+            ):
                 _check_depth_quickly(message)
         except _FAULTS as error:
             raise InvalidMessage.from_cause(error) from error
@@ -105,7 +109,7 @@ class MsgpackSerializer(Serializer):
 
 
 @functools.cache
-def _looker() -> Callable[[bytes], object]:
+def _looker() -> Callable[[Any], object]:
     """What looks bytes over; made at the first message, for importing msgspec takes a third of a client's start."""
     import msgspec
 
@@ -178,6 +182,26 @@ class _MapBuilder:
         if self._number_keys > MAXIMUM_NUMBER_KEYS:
             raise ValueError(f"more than {MAXIMUM_NUMBER_KEYS} keys that are numbers")
         return dict(pairs)
+
+
+def _has_few_containers(message: Any) -> bool:
+    """Whether there are surely too few lists and maps for an excessive depth; found out by looking at few values."""
+    waiting = [message]
+    seen = 1
+    while waiting:
+        value = waiting.pop()
+        kind = type(value)
+        if kind is dict:
+            inside: Any = value.values()
+        elif kind is list:
+            inside = value
+        else:
+            continue
+        seen += len(inside)
+        if seen > _FEW_VALUES:
+            return False
+        waiting.extend(inside)
+    return True
 
 
 def _check_depth_quickly(message: Any) -> None:

@@ -299,24 +299,24 @@ class RedisClientTransport(ClientTransport):
         core = self.core
         now = monotonic()
         by_script = request_queue.wants_script(core.queue_capacity, now)
-        if by_script:
-            pushes = b"".join([core.script_command(request_queue, item.frames) for item in unsent])
-            replies = len(unsent)
-        else:
-            frames = unsent[0].frames if len(unsent) == 1 else [item.frames[0] for item in unsent]
-            pushes = request_queue.push(frames, request_queue.expire)
-            replies = 2
+        most = len(unsent)
+        replies = most if by_script else 2
+        command = b""
         fused = False
         # Whoever waits on this queue already gets our reply too; a second pop would only confuse.
-        claimed = reply_queue is not None and reply_queue.claim.acquire(blocking=False)
+        claimed = False
         try:
+            claimed = reply_queue is not None and reply_queue.claim.acquire(blocking=False)
             if claimed and reply_queue is not None and reply_queue.pop is None:
-                most = len(unsent)
                 command = reply_queue.begin_pop(connection, until, most)
                 fused = True
-                connection.send(pushes + command, replies + (2 if most > 1 else 1), until)
+            packet: bytes | Sequence[bytes]
+            if by_script:
+                packet = b"".join([*[core.script_command(request_queue, item.frames) for item in unsent], command])
             else:
-                connection.send(pushes, replies, until)
+                frames = unsent[0].frames if most == 1 else [item.frames[0] for item in unsent]
+                packet = request_queue.push(frames, request_queue.expire + command)
+            connection.send(packet, replies + ((2 if most > 1 else 1) if fused else 0), until)
             answers = [connection.read(until)]
             while len(answers) < replies:
                 answers.append(connection.read(until))
@@ -451,13 +451,15 @@ class RedisClientTransport(ClientTransport):
                 (queue,) = mailbox.reply_queues.values()
                 # Only a thread that is just sending can have it, and not for long.
                 claim = queue.claim
-                if claim.acquire(blocking=False) or claim.acquire(timeout=max(0.0, limit - monotonic())):
-                    try:
+                try:
+                    if claim.acquire(blocking=False) or claim.acquire(timeout=max(0.0, limit - monotonic())):
                         frame = queue.read(limit, most)
-                    finally:
                         claim.release()
-                    if frame is not None:
-                        return queue, frame
+                        if frame is not None:
+                            return queue, frame
+                except BaseException:
+                    queue.give_up_claim()
+                    raise
             else:
                 found = self._wait_for_several(mailbox, limit)
                 if found is not None:
@@ -482,6 +484,10 @@ class RedisClientTransport(ClientTransport):
                     return None
                 claimed += 1
             return read_any(queues, until)
+        except BaseException:
+            for queue in queues[claimed:]:
+                queue.give_up_claim()
+            raise
         finally:
             for queue in queues[:claimed]:
                 queue.claim.release()

@@ -182,7 +182,10 @@ class MessageCodec:
         default = self.default_serializer
         mime_type = frame.content_type
         serializer = default if mime_type is None or mime_type == default.mime_type else self._serializer_for(mime_type)
-        message = serializer.blob_to_dict(frame.payload)
+        payload = frame.payload
+        if type(payload) is not bytes and type(serializer) is not MsgpackSerializer:
+            payload = bytes(payload)  # users' serializers need not know views
+        message = serializer.blob_to_dict(payload)  # type: ignore[arg-type] # ours reads views
         try:
             request_id, meta, body = read_envelope(message, self.service_name, clock.now())
         except MessageReceiveTimeout:

@@ -9,6 +9,7 @@ from pysoa.common.transport.redis_gateway.connection import pack
 
 __all__ = ("LENGTHEN_EVERY_SECONDS", "Queue", "blocking_pop", "is_queue_full", "pop_more", "push_back")
 
+_LARGE: Final = 65_536
 _QUEUE_FULL: Final = "queue full"
 
 LENGTHEN_EVERY_SECONDS: Final = 60
@@ -56,10 +57,12 @@ class Queue:
         self._script_due_at = float("-inf" if keeps_longer_life else "inf")
         self._push_one = b"*3\r\n$5\r\nRPUSH\r\n$%d\r\n%b\r\n$" % (len(key), key)
 
-    def push(self, frames: Sequence[bytes], then: bytes) -> bytes:
-        """Push the frames of one message at once, and append other commands."""
+    def push(self, frames: Sequence[bytes], then: bytes) -> bytes | Sequence[bytes]:
+        """Push the frames of one message at once, and append other commands; in pieces where there is much."""
         if len(frames) == 1:
             frame = frames[0]
+            if len(frame) > _LARGE:
+                return (b"%b%d\r\n" % (self._push_one, len(frame)), frame, b"\r\n" + then)
             return b"%b%d\r\n%b\r\n%b" % (self._push_one, len(frame), frame, then)
         return pack(b"RPUSH", self.key, *frames) + then
 

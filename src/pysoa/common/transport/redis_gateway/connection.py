@@ -14,6 +14,7 @@ import select
 import socket
 import struct
 import sys
+from collections.abc import Sequence
 from typing import Any, Final, Self, TypeAlias
 
 import hiredis
@@ -34,8 +35,9 @@ __all__ = (
 
 Reply: TypeAlias = "int | bytes | list[Reply] | BrokerRefused | None"
 
-_RECEIVE_SIZE_IN_BYTES: Final = 65536
-_LARGE_RECEIVE_SIZE_IN_BYTES: Final = 1048576
+# Buffers are kept from reply to reply: fresh memory for large ones would cost more than all else that is done to them.
+_FIRST_BUFFER_IN_BYTES: Final = 16_384
+_LARGEST_BUFFER_IN_BYTES: Final = 1_048_576
 
 # The first wait on a connection is short, so that whoever waits can look around once; later ones are as long as needed.
 _FIRST_PATIENCE_IN_SECONDS: Final = 0.02
@@ -97,10 +99,11 @@ class RedisConnection:
     """
 
     __slots__ = (
+        "_buffer",
+        "_feed",
         "_opened_by",
         "_patience",
         "_reader",
-        "_receive_size",
         "_socket",
         "_tls",
         "client_id",
@@ -125,7 +128,9 @@ class RedisConnection:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _time_value(_SEND_STEP_IN_SECONDS))
             self._be_patient(_FIRST_PATIENCE_IN_SECONDS)
         self._reader = hiredis.Reader(protocolError=BrokerLost, replyError=BrokerRefused)
-        self._receive_size = _RECEIVE_SIZE_IN_BYTES
+        self._feed: Any = self._reader.feed  # its stub knows of bytes only
+        self._reader.setmaxbuf(2 * _LARGEST_BUFFER_IN_BYTES)
+        self._buffer = bytearray(_FIRST_BUFFER_IN_BYTES)
         self.client_id: bytes | None = None
         self.owed = 0
         self.generation = FORKS.count
@@ -134,11 +139,11 @@ class RedisConnection:
     def fileno(self) -> int:
         return self._socket.fileno()
 
-    def send(self, packet: bytes, replies: int, until: float) -> None:
+    def send(self, packet: bytes | Sequence[bytes], replies: int, until: float) -> None:
         """Write commands.
 
         Args:
-            packet: commands as ``pack`` makes them.
+            packet: commands as ``pack`` makes them; in pieces where they hold much, which saves copying it.
             replies: how many replies they will have.
             until: moment on the monotonic clock to give up at.
 
@@ -146,26 +151,31 @@ class RedisConnection:
             BrokerLost: the connection broke or time ran out; commands may have been carried out.
         """
         self.owed += replies
+        if type(packet) is bytes:
+            sent = self._send(packet)
+            if sent != len(packet):
+                self._send_rest(memoryview(packet)[sent:], until)
+            return
+        for piece in packet:
+            self._send_rest(memoryview(piece), until)  # type: ignore[arg-type] # str is no packet
+
+    def _send(self, data: bytes | memoryview) -> int:
+        """Write what the socket takes now, and say how much that was."""
         try:
-            sent = self._socket.send(packet)
+            return self._socket.send(data)
         except OSError as error:
             if not _wants_more(error):
                 raise BrokerLost(f"connection broke while sending: {error}") from error
-            sent = 0
-        if sent != len(packet):
-            self._send_rest(memoryview(packet)[sent:], until)
+            return 0
 
     def _send_rest(self, rest: memoryview, until: float) -> None:
         while rest:
-            if monotonic() >= until:
+            sent = self._send(rest)
+            rest = rest[sent:]
+            if rest and monotonic() >= until:
                 raise BrokerTimeout("the broker did not take the message in time")
-            try:
-                rest = rest[self._socket.send(rest) :]
-            except OSError as error:
-                if not _wants_more(error):
-                    raise BrokerLost(f"connection broke while sending: {error}") from error
-                if self._tls:
-                    _wait_for(self._socket, min(until, monotonic() + _SEND_STEP_IN_SECONDS), write=True)
+            if not sent and self._tls:
+                _wait_for(self._socket, min(until, monotonic() + _SEND_STEP_IN_SECONDS), write=True)
 
     def read(self, until: float) -> Reply:
         """The next reply.
@@ -185,6 +195,11 @@ class RedisConnection:
                     raise BrokerTimeout("the broker did not answer in time")
         except hiredis.HiredisError as error:
             raise BrokerLost(f"the broker answered nonsense: {error}") from error
+        except BrokerError:
+            raise
+        except BaseException:
+            self.close()  # such as an interrupt: bytes may have been received and not kept
+            raise
         self.owed -= 1
         return reply  # type: ignore[no-any-return]
 
@@ -233,17 +248,18 @@ class RedisConnection:
 
     def _receive(self) -> bool:
         """Take in bytes; False when none came while the socket was patient."""
+        buffer = self._buffer
         try:
-            data = self._socket.recv(self._receive_size)
+            size = self._socket.recv_into(buffer)
         except OSError as error:
             if _wants_more(error):
                 return False
             raise BrokerLost(f"connection broke: {error}") from error
-        if not data:
+        if not size:
             raise BrokerLost("the broker closed the connection")
-        # A full buffer is the sign of a large reply; small ones would only pay for clearing a large buffer.
-        self._receive_size = _LARGE_RECEIVE_SIZE_IN_BYTES if len(data) == self._receive_size else _RECEIVE_SIZE_IN_BYTES
-        self._reader.feed(data)
+        self._feed(buffer, 0, size)
+        if size == len(buffer) and size < _LARGEST_BUFFER_IN_BYTES:
+            self._buffer = bytearray(size * 8)
         return True
 
     def _be_patient(self, seconds: float) -> None:

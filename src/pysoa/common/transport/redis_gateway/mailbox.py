@@ -72,7 +72,7 @@ class ReplyQueue:
         self.key = key
         self.assembler = core.reads_chunks()
         self.frames: deque[bytes] = deque()
-        self.claim = threading.Lock()
+        self.claim = threading.RLock()  # not for entering twice: it knows whose it is, see give_up_claim
         self.standard_pop = blocking_pop(key, SLICE_IN_SECONDS)
         self.pop: RedisConnection | None = None
         self.awaited: set[int] = set()
@@ -206,6 +206,11 @@ class ReplyQueue:
             if isinstance(error, BrokerLost):
                 raise self.core.lost_pop(self.master, error) from error
             raise error
+
+    def give_up_claim(self) -> None:
+        """Release the claim if this thread has it: an interrupt may have come before it could take note of that."""
+        if self.claim._is_owned():  # type: ignore[attr-defined] # of all releases; threading.Condition uses it too
+            self.claim.release()
 
     def forget_pop(self) -> None:
         """Close the connection of a pop whose answer is overdue."""

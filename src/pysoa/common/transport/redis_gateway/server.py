@@ -435,17 +435,18 @@ class RedisServerTransport(ServerTransport):
         if not self._is_serving or queue.length > core.queue_capacity // 2 or core.queue_capacity < 100:
             core.push(line.master, queue, frames, until)
             return
-        self._send_on(line, queue, queue.push(frames, queue.expire), until)
+        self._send_on(line, queue, frames, until)
 
-    def _send_on(self, line: _Line, queue: Queue, pushes: bytes, until: float) -> None:
+    def _send_on(self, line: _Line, queue: Queue, frames: list[bytes], until: float) -> None:
         try:
             connection = self._connection(line, until)
             already_owed = len(line.owes)
             line.owes.append(queue)
             line.owes.append(_EXPIRED)
+            then = queue.expire
             if not (self._is_stopping or self._held or line.is_popping or len(self._lines) > 1):
-                pushes += self._pop_commands(line)
-            connection.send(pushes, len(line.owes) - already_owed, until)
+                then += self._pop_commands(line)
+            connection.send(queue.push(frames, then), len(line.owes) - already_owed, until)
         except BrokerLost as error:
             line.drop()
             raise self.core.lost_push(line.master, error) from error

@@ -17,7 +17,17 @@ def test_commands_are_packed_as_the_protocol_of_redis_wants() -> None:
 def test_all_frames_of_a_message_are_pushed_by_one_command(frames: list[bytes]) -> None:
     queue = Queue(KEY, 60)
 
-    assert queue.push(frames, b"THEN") == pack(b"RPUSH", KEY, *frames) + b"THEN"
+    packet = queue.push(frames, b"THEN")
+
+    assert (packet if isinstance(packet, bytes) else b"".join(packet)) == pack(b"RPUSH", KEY, *frames) + b"THEN"
+
+
+def test_a_large_frame_is_pushed_as_it_is_and_not_copied() -> None:
+    frame = b"x" * 70_000
+
+    packet = Queue(KEY, 60).push([frame], b"")
+
+    assert any(piece is frame for piece in packet)
 
 
 def test_the_life_is_set_in_whole_seconds() -> None:
