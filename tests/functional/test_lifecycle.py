@@ -14,6 +14,7 @@ import pytest
 from pysoa.cli.broker import Broker
 from pysoa.client.client import Client
 from pysoa.common.errors import PySOAError
+from tests.support.brokers import frozen, start
 from tests.support.faults import SERVICE, Calls, Services, client_of, echo, load, standard, workers_of
 from tests.support.processes import children_of, is_alive
 from tests.support.raw import command, wait_until
@@ -178,6 +179,62 @@ def test_a_stuck_action_is_ended_and_reported_and_its_worker_replaced(
     wait_until(lambda: len(children_of(supervisor.pid)) == 2, "it is replaced")
     wait_until(lambda: workers_of(broker.url, SERVICE) == 2, "its successor is there")
     assert client.call_action(SERVICE, "echo", {"token": "well"}, timeout=TIMEOUT).body["token"] == "well"
+
+
+def test_what_a_stuck_worker_had_taken_ahead_is_served_by_others(
+    broker: Broker, services: Services, client: Client
+) -> None:
+    settings = {"harakiri": {"timeout": 1, "shutdown_grace": 1}}
+    supervisor = services.start(
+        standard(broker.url), "--fork", "2", announced_at=broker.url, workers=2, settings=settings
+    )
+    tokens = [f"t{number}" for number in range(200)]
+    bodies = [{"token": token, "seconds": 60 if token == "t50" else 0} for token in tokens]
+
+    futures = [
+        client.call_action_future(SERVICE, "note", body, timeout=10, raise_action_errors=False) for body in bodies
+    ]
+
+    answers = [future.result() for future in futures]
+    assert [answer.body.get("token") for answer in answers if not answer.errors] == [*tokens[:50], *tokens[51:]]
+    assert [error.code for error in answers[50].errors] == ["ACTION_TIMEOUT"]
+    assert services.noted() == dict.fromkeys(tokens, 1)
+    assert supervisor.returncode is None
+
+
+@pytest.mark.parametrize("is_frozen", [True, False], ids=["frozen", "dead"])
+def test_a_worker_without_a_broker_still_ends_on_sigterm(services: Services, is_frozen: bool) -> None:
+    with start() as broker:
+        worker = services.start(standard(broker.url), announced_at=broker.url)
+        wait_until(lambda: b"cmd=blpop" in command(broker.url, "CLIENT", "LIST"), "it waits")
+        with frozen(broker) if is_frozen else contextlib.nullcontext():
+            if not is_frozen:
+                broker.kill()
+                worker.wait_for_line("Transient error")
+            began = time.monotonic()
+
+            worker.terminate()
+
+            assert worker.wait(12) == 0
+            print(f"ended after {time.monotonic() - began:.2f} s")
+            assert time.monotonic() - began < 10
+
+
+def test_a_worker_that_starts_before_its_broker_serves_once_that_is_there(services: Services) -> None:
+    with start() as broker:
+        port, url = broker.port, broker.url
+    worker = services.start(standard(url))
+    worker.wait_for_line("Transient error")
+
+    with start(port=port):
+        client = client_of(standard(url))
+        began = time.monotonic()
+        assert client.call_action(SERVICE, "echo", {"token": 1}, timeout=5).body["token"] == 1
+        client.close()
+
+    print(f"answered {time.monotonic() - began:.2f} s after the broker was there")
+    assert time.monotonic() - began < 2.5
+    assert worker.output.count("Transient error") <= 2
 
 
 def test_an_idle_worker_outlives_any_harakiri_limit(broker: Broker, services: Services, client: Client) -> None:

@@ -18,8 +18,10 @@ RUN_INSTEAD = {
     # The environment is here already.
     "make demo": "pysoa demo",
     # Pages are run in folders of their own, with the examples on the path.
-    "cd examples && pysoa dev example_service -s example_service.settings": "pysoa dev example_service -s example_service.settings",
-    "cd examples && pysoa dev flight_booking": "pysoa dev flight_booking",
+    **{
+        f"cd examples && {command}": command
+        for command in ("pysoa dev example_service -s example_service.settings", "pysoa dev flight_booking")
+    },
 }
 NOT_RUN = {
     "make test": "this is a part of it",

@@ -18,7 +18,7 @@ from tests.support.faults import SERVICE, Calls, client_of, standard
 
 ROUNDS = 600
 LONGEST_IN_SECONDS = 0.001
-TIMEOUT = 5.0
+TIMEOUT = 2.0
 
 
 class Interrupted(Exception):

@@ -31,7 +31,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from pysoa.common.errors import PySOAError
 
@@ -63,7 +63,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 # For systems without PR_SET_PDEATHSIG. Any byte on its standard input calls it off. It looks at its parent too, for
 # a fork of the parent holds the other end of the pipe open.
-_WATCH_PARENT = """
+WATCH_PARENT = """
 import os, select, sys
 parent, watched = int(sys.argv[1]), int(sys.argv[2])
 while os.getppid() == parent:
@@ -280,7 +280,7 @@ def start_broker(
     if binary is None:
         raise BrokerNotFound("no Redis or Valkey server found")
     folder = _make_folder()
-    credentials = f":{password}@" if password else ""
+    credentials = f":{quote(password, safe='')}@" if password else ""
     arguments = (*config, *(("--requirepass", password, "--masterauth", password) if password else ()))
     for _ in range(1 if port else _PORT_TRIES):
         wanted = port or _free_port()
@@ -371,7 +371,7 @@ def _launch(broker: Broker, binary: str, port: int, arguments: Sequence[str], co
     broker.pid = broker._process.pid
     if not tied:
         broker._watcher = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _WATCH_PARENT, str(os.getpid()), str(broker.pid)],
+            [sys.executable, "-I", "-S", "-c", WATCH_PARENT, str(os.getpid()), str(broker.pid)],
             stdin=subprocess.PIPE,
             start_new_session=True,
         )

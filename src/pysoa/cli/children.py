@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pysoa.cli.broker import _WATCH_PARENT, ends_with_this_process
+from pysoa.cli.broker import WATCH_PARENT, ends_with_this_process
 
 __all__ = ("Child",)
 
@@ -44,7 +44,7 @@ class Child:
         self._watcher: subprocess.Popen[bytes] | None = None
         if sys.platform != "linux":
             self._watcher = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _WATCH_PARENT, str(os.getpid()), str(self.pid)],
+                [sys.executable, "-I", "-S", "-c", WATCH_PARENT, str(os.getpid()), str(self.pid)],
                 stdin=subprocess.PIPE,
                 start_new_session=True,
             )

@@ -66,12 +66,13 @@ class FutureCall(AwaitedCall):
     __slots__ = ("_abandoned",)
 
     def __init__(self, request_ids: Iterable[int], channel: Hashable, abandoned: deque[int]) -> None:
-        super().__init__(request_ids, channel)
         self._abandoned = abandoned
+        super().__init__(request_ids, channel)
 
     def __del__(self) -> None:
-        if self.missing:
-            self._abandoned.extend(self.missing)
+        missing = getattr(self, "missing", None)  # an interrupt may have come while it was made
+        if missing:
+            self._abandoned.extend(missing)
 
 
 class _Reading(threading.local):

@@ -315,12 +315,13 @@ class Server(ServerReports):
         """
         context, control, run_coroutine = job_request.context, job_request.control, job_request.run_coroutine
         switches = RequestSwitchSet(context.get("switches"))
-        request_class = self.request_class
+        request_class: Any = self.request_class
+        is_usual = self.request_class is EnrichedActionRequest
         run = jobs.JobRun(job_request.actions, control)
         while (waiting := run.next_action()) is not None:
             name = waiting.action
             request: Any
-            if request_class is EnrichedActionRequest:
+            if is_usual:
                 request = request_class(name, waiting.body, switches, context, control, None, run_coroutine)
             else:  # by name, for a subclass may have put its fields in another order
                 request = request_class(

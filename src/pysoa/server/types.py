@@ -71,7 +71,7 @@ class EnrichedJobRequest(JobRequest):
         run_coroutine: runs a coroutine on the server's event loop, beside the job, and gives back its future.
     """
 
-    client: Client | None = None
+    client: Client = None  # type: ignore[assignment] # made when it is first used; None only without a server
     run_coroutine: RunCoroutine | None = None
 
     _server = None  # the server and the context that the client is made with; not fields
@@ -80,7 +80,8 @@ class EnrichedJobRequest(JobRequest):
     @classmethod
     def with_client_on_demand(cls, job_request: Body, server: ActionServer, run_coroutine: RunCoroutine) -> Any:
         """The request of a job whose client is made when it is first asked for."""
-        request: Any = cls(job_request["control"], job_request["context"], job_request["actions"], None, run_coroutine)
+        make: Any = cls
+        request = make(job_request["control"], job_request["context"], job_request["actions"], None, run_coroutine)
         del request.client
         request._server = server
         request._client_context = request.context.copy()  # what middleware adds for actions is not for the wire
@@ -112,7 +113,7 @@ class EnrichedActionRequest(ActionRequest):
     switches: RequestSwitchSet = attr.ib(factory=RequestSwitchSet, converter=_to_switches)
     context: Context = attr.Factory(dict)
     control: Control = attr.Factory(dict)
-    client: Client | None = None
+    client: Client = None  # type: ignore[assignment] # made when it is first used; None only without a server
     run_coroutine: RunCoroutine | None = None
 
     _server = None  # set by the server; not fields

@@ -132,7 +132,7 @@ def test_a_misspelt_key_hints_at_the_right_one() -> None:
 
 def test_a_subclass_hard_codes_what_arguments_override() -> None:
     class Point(Dictionary):
-        contents = {"x": Integer(), "y": Integer()}  # noqa: RUF012 - as users write it
+        contents = {"x": Integer(), "y": Integer()}
         optional_keys = ("y",)
 
     assert seen(Point().errors({"z": 1})) == [

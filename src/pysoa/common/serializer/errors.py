@@ -10,7 +10,10 @@ __all__ = ("InvalidField", "InvalidMessage", "SerializationError")
 
 
 class SerializationError(PySOAError):
-    """The root of all errors of serializers."""
+    """The root of all errors of serializers. ``args`` has the text first, then details of what caused it."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
 
 
 class InvalidField(SerializationError):

@@ -66,6 +66,9 @@ class Transport:
         self.service_name = service_name
         self.metrics = adapt_recorder(metrics)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(service {self.service_name!r})"
+
     def close(self) -> None:
         """Give back connections and whatever else is held; a transport that is used again opens them again."""
 

@@ -38,6 +38,9 @@ class PySOATransportError(PySOAError):
         if outcome is not None:
             self.outcome = outcome
 
+    def __str__(self) -> str:
+        return ": ".join(map(str, self.args))
+
 
 class MessageTooLarge(PySOATransportError):
     """A message is larger than the settings allow; it has not been sent.

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import logging
 import threading
 import uuid
 import weakref
@@ -50,8 +49,6 @@ from pysoa.common.types import Body
 
 __all__ = ("RedisClientTransport",)
 
-_logger = logging.getLogger(__name__)
-
 # Ids of requests that expired so long ago are forgotten: their replies would have expired too.
 _FORGET_AFTER_SECONDS: Final = 60.0
 _PRUNE_EVERY_SECONDS: Final = 5.0
@@ -78,6 +75,9 @@ class RedisClientTransport(ClientTransport):
     """
 
     encodes_values = True
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(service {self.service_name!r} at {self.core.backend_layer!r})"
 
     def __init__(self, service_name: str, metrics: Recorder = NO_METRICS, **kwargs: Any) -> None:
         super().__init__(service_name, metrics)
@@ -174,7 +174,7 @@ class RedisClientTransport(ClientTransport):
         core = self.core
         now = monotonic()
         awaited_until = mailbox.awaited_until
-        until = awaited_until or now + self._time_to_send(body, expiry)
+        until = awaited_until or now + core.time_to_send(body, expiry)
         if mailbox.batch is None:
             mailbox.awaited_until = None
         # Before anything is written: the expiry is in the time of this broker, which is known once connected.
@@ -201,12 +201,13 @@ class RedisClientTransport(ClientTransport):
                     reply_queue.awaited.add(request_id)
             if mailbox.batch is not None:
                 mailbox.batch.setdefault(index, []).append(Unsent(request_id, frames, life, until))
-                master.give_back(connection)
-                return
         except BaseException:
             master.give_back(connection)
             mailbox.outstanding.pop(request_id, None)
             raise
+        if mailbox.batch is not None:
+            master.give_back(connection)
+            return
         request_queue = self._request_queues.get(index)
         if request_queue is None or request_queue.life_in_seconds < life + _LIFE_TO_SPARE_IN_SECONDS:
             request_queue = self._request_queue(index, life)
@@ -219,12 +220,6 @@ class RedisClientTransport(ClientTransport):
             raise error.errors[request_id] from error.errors[request_id].__cause__
         if fused is not None:
             self._absence.suspect(mailbox, master, request_queue.key, request_id, frames[0], now)
-
-    def _time_to_send(self, body: Body, expiry: float | None) -> float:
-        """How many seconds the sending of a request may take that nobody waits for yet."""
-        seconds = expiry or self.core.receive_timeout_in_seconds
-        timeout = body["control"].get("timeout")  # that of a future; its message lives for longer
-        return min(seconds, timeout) if type(timeout) in (int, float) and timeout > 0 else seconds
 
     def _take_in_turn(self, until: float) -> tuple[int, RedisConnection]:
         """The master whose turn it is, or the next one that can be reached, and a connection to it.
@@ -326,7 +321,10 @@ class RedisClientTransport(ClientTransport):
             else:
                 connection.close()
             if not isinstance(error, BrokerLost):
-                raise  # such as an interrupt: whatever it was, the replies on this connection are out of step
+                # Such as an interrupt: whatever it was, the replies on this connection are out of step.
+                if reply_queue is not None and not claimed:
+                    reply_queue.give_up_claim()
+                raise
             lost = core.lost_push(master, error)
             lost.__cause__ = error
             raise BatchSendError({item.request_id: lost for item in unsent}) from error

@@ -151,13 +151,19 @@ class RedisConnection:
             BrokerLost: the connection broke or time ran out; commands may have been carried out.
         """
         self.owed += replies
-        if type(packet) is bytes:
-            sent = self._send(packet)
-            if sent != len(packet):
-                self._send_rest(memoryview(packet)[sent:], until)
-            return
-        for piece in packet:
-            self._send_rest(memoryview(piece), until)  # type: ignore[arg-type] # str is no packet
+        try:
+            if type(packet) is bytes:
+                sent = self._send(packet)
+                if sent != len(packet):
+                    self._send_rest(memoryview(packet)[sent:], until)
+                return
+            for piece in packet:
+                self._send_rest(memoryview(piece), until)  # type: ignore[arg-type] # str is no packet
+        except BrokerError:
+            raise
+        except BaseException:
+            self.close()  # such as an interrupt: nobody knows how much has been sent
+            raise
 
     def _send(self, data: bytes | memoryview) -> int:
         """Write what the socket takes now, and say how much that was."""

@@ -274,6 +274,12 @@ class RedisTransportCore(MessageCodec):
         """The error for a wait in which nothing came."""
         return MessageReceiveTimeout(f"No message received for service {self.service_name}")
 
+    def time_to_send(self, body: Mapping[str, Any], expiry: float | None) -> float:
+        """How many seconds the sending of a request may take that nobody waits for yet."""
+        seconds = expiry or self.receive_timeout_in_seconds
+        timeout = body["control"].get("timeout")  # that of a future; its message lives for longer
+        return min(seconds, timeout) if type(timeout) in (int, float) and timeout > 0 else seconds
+
     # One message at a time, for those who need no more
 
     def send_message(

@@ -136,6 +136,9 @@ class ReplyQueue:
             except (BrokerLost, MessageReceiveError) as error:
                 give_up_at = give_up_at or min(until, monotonic() + _RECOVERY_IN_SECONDS)
                 self._after_fault(error, give_up_at, until)
+            except BaseException:
+                self.forget_pop()  # such as an interrupt: nobody knows whether it is still under way
+                raise
             if self.frames:
                 return self.frames.popleft()
             if monotonic() >= until:

@@ -102,6 +102,9 @@ class RedisServerTransport(ServerTransport):
 
     encodes_values = True
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(service {self.service_name!r} at {self.core.backend_layer!r})"
+
     def __init__(
         self,
         service_name: str,

@@ -30,6 +30,7 @@ __all__ = (
     "LuaRedisCommand",
     "Master",
     "SendMessageToQueueCommand",
+    "address",
 )
 
 _CLOCK_LIFE_IN_SECONDS: Final = 60.0
@@ -92,6 +93,12 @@ class BrokerClock:
             self._ahead_of_monotonic = int(reply[0]) + int(reply[1]) / 1_000_000 - self._read_at
 
 
+def address(connection_kwargs: Mapping[str, Any]) -> str:
+    """Where a connection leads to, for people; never with a password."""
+    path = connection_kwargs.get("path")
+    return str(path or f"{connection_kwargs.get('host', 'localhost')}:{connection_kwargs.get('port', 6379)}")
+
+
 class Master:
     """One Redis master: connects to it and keeps the connections that are idle.
 
@@ -111,8 +118,7 @@ class Master:
         self._idle: deque[RedisConnection] = deque()
 
     def __repr__(self) -> str:
-        kwargs = self.connection_kwargs
-        return str(kwargs.get("path") or f"{kwargs.get('host', 'localhost')}:{kwargs.get('port', 6379)}")
+        return address(self.connection_kwargs)
 
     def take(self, until: float) -> RedisConnection:
         """An idle connection, or a new one.

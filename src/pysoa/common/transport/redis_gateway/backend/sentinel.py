@@ -9,7 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pysoa.common.clock import monotonic
-from pysoa.common.transport.redis_gateway.backend.base import BaseRedisClient, CannotGetConnectionError, Master
+from pysoa.common.transport.redis_gateway.backend.base import (
+    BaseRedisClient,
+    CannotGetConnectionError,
+    Master,
+    address,
+)
 from pysoa.common.transport.redis_gateway.backend.standard import host_kwargs
 from pysoa.common.transport.redis_gateway.connecting import connect
 from pysoa.common.transport.redis_gateway.connection import (
@@ -33,6 +38,9 @@ class _Sentinels:
 
     def __init__(self, hosts: Sequence[Mapping[str, Any]]) -> None:
         self._hosts = list(hosts)
+
+    def __repr__(self) -> str:
+        return ", ".join(map(address, self._hosts))
 
     def ask(self, *command: bytes, until: float) -> Reply:
         """Ask one Sentinel after the other until one knows.
@@ -110,10 +118,10 @@ class _SentinelMaster(Master):
         host, port = reply
         if not isinstance(host, bytes) or not isinstance(port, bytes):
             raise BrokerLost(f"a Sentinel answered {reply!r}")
-        address = (host.decode(), int(port))
-        _logger.info("Sentinel master address: %s", address)
-        self._address = address
-        return address
+        found = (host.decode(), int(port))
+        _logger.info("Sentinel master address: %s", found)
+        self._address = found
+        return found
 
 
 class SentinelRedisClient(BaseRedisClient):
@@ -160,6 +168,10 @@ class SentinelRedisClient(BaseRedisClient):
         self._sentinels = _Sentinels(
             [host_kwargs(host, port, sentinel_kwargs or {}) for host in hosts or ["localhost"]]
         )
+
+    def __repr__(self) -> str:
+        names = f" for {', '.join(self._service_names)}" if self._service_names else ""
+        return f"Sentinel at {self._sentinels!r}{names}"
 
     def _find_masters(self, until: float) -> list[Master]:
         names = self._service_names or self._discover(until)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pysoa.common.transport.redis_gateway.backend.base import BaseRedisClient, Master
+from pysoa.common.transport.redis_gateway.backend.base import BaseRedisClient, Master, address
 from pysoa.common.transport.redis_gateway.connecting import URL_SCHEMES, kwargs_from_url
 
 __all__ = ("StandardRedisClient", "host_kwargs")
@@ -47,6 +47,9 @@ class StandardRedisClient(BaseRedisClient):
             self._connection_kwargs["db"] = redis_db
         port = redis_port or self.default_port
         self._hosts = [host_kwargs(host, port, self._connection_kwargs) for host in hosts or ["localhost"]]
+
+    def __repr__(self) -> str:
+        return ", ".join(map(address, self._hosts))
 
     def _find_masters(self, until: float) -> list[Master]:
         return [Master(kwargs) for kwargs in self._hosts]
