@@ -26,8 +26,8 @@ python:
 	@test -n "$(PYTHON)" || exit 1
 
 demo: python
-	@$(ENVIRONMENT) .venv --extras embedded
-	@.venv/bin/pysoa demo $(ARGS)
+	@$(ENVIRONMENT) .venvs/demo --extras embedded,conformity
+	@.venvs/demo/bin/pysoa demo $(ARGS)
 
 test: python
 	@$(ENVIRONMENT) .venv --extras embedded,currency --groups test,lint
