@@ -3,6 +3,7 @@
 # make check        format, lint, types, floors
 # make test-lowest  all tests, on the oldest dependencies allowed
 # make test-matrix  all of the above tests, on each Python, broker and set of dependencies that is there
+# make bench        what a call costs beside the raw floor         ARGS=--quick for the short run
 # make format       put the code into its format
 # make clean        remove what these have made
 #
@@ -17,7 +18,7 @@ ARGS ?=
 ENVIRONMENT = $(PYTHON) scripts/environment.py
 PYTEST = -m pytest -q -n $(JOBS)
 
-.PHONY: help demo test check format test-lowest test-matrix clean python
+.PHONY: help demo test check bench format test-lowest test-matrix clean python
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -40,6 +41,10 @@ check: python
 	.venv/bin/mypy
 	@if ls tests/typing/*.py >/dev/null 2>&1; then echo .venv/bin/basedpyright; .venv/bin/basedpyright; fi
 	.venv/bin/python -m pytest -q -p no:cacheprovider tests/unit/test_floors.py tests/unit/test_public_docstrings.py
+
+bench: python
+	@$(ENVIRONMENT) .venv --extras embedded,currency --groups test,lint
+	@.venv/bin/python -m benchmarks $(ARGS)
 
 format: python
 	@$(ENVIRONMENT) .venv --extras embedded,currency --groups test,lint

@@ -1,4 +1,4 @@
-"""Runs the benchmark: ``python -m benchmarks [--quick] [--json FILE]``.
+"""Runs the benchmark: ``make bench``, or ``python -m benchmarks [--quick] [--json FILE]``.
 
 Every contender runs in the same minute: servers wait on lists of their own all the time, and clients take turns in
 blocks of calls. What counts is the ratio to the floor; absolute times are those of the machine and of the moment.

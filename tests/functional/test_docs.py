@@ -14,6 +14,7 @@ from pysoa.cli.broker import Broker
 from pysoa.client import Client
 from pysoa.client.settings import ClientSettings
 from pysoa.common.transport.errors import ServiceUnavailable
+from pysoa.common.transport.redis_gateway.rights import acl_rules
 from tests.support.pages import PageRun, blocks_of
 from tests.support.processes import ROOT, Process, python
 from tests.support.raw import command
@@ -81,6 +82,12 @@ def _rules_on_the_page() -> list[list[str]]:
     """The arguments of each ``ACL SETUSER``; what is in brackets is one argument."""
     [block] = [block for block in blocks_of(RIGHTS) if block.language == "acl"]
     return [re.findall(r"\([^)]*\)|\S+", line) for line in re.split(r"^(?=ACL )", block.text, flags=re.M)[1:]]
+
+
+def test_the_rights_on_the_page_are_those_that_the_gateway_names() -> None:
+    rules = [" ".join(rule).partition(">SECRET ")[2] for rule in _rules_on_the_page()]
+
+    assert [" ".join(rule.split()) for rule in rules] == list(acl_rules("example"))
 
 
 def test_the_rights_on_the_page_are_enough_for_a_server_and_its_clients(

@@ -42,4 +42,4 @@ def test_after_an_interrupted_call_the_next_one_gets_its_own_answer(
     print(f"{report['interrupted']} calls interrupted, {report['right']} right after them")
     assert report["broken"] == []
     assert report["failed"] == []
-    assert report["interrupted"] > 100
+    assert report["interrupted"] > 30

@@ -17,7 +17,7 @@ from pysoa.client.client import Client
 from tests.support.faults import SERVICE, Calls, client_of, standard
 
 ROUNDS = 600
-LONGEST_IN_SECONDS = 0.001
+LONGEST_IN_SECONDS = 0.0006
 TIMEOUT = 2.0
 
 
@@ -56,7 +56,7 @@ def main() -> None:
     signal.signal(signal.SIGALRM, interrupt)
     for _ in range(ROUNDS):
         way = chance.choice(WAYS)
-        signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.00005, LONGEST_IN_SECONDS))
+        signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.00002, LONGEST_IN_SECONDS))
         try:
             is_under_way = True
             way(client, calls.token())

@@ -7,6 +7,8 @@ import pytest
 
 from pysoa.common import fields
 from pysoa.common.fields import (
+    MOST_ERRORS,
+    MOST_ERRORS,
     Any_,
     Anything,
     Boolean,
@@ -240,3 +242,12 @@ def test_conformity_fields_fit_into_ours() -> None:
     errors = field.errors({"a": [1, "x"], "b": {}})
 
     assert seen(errors) == [("INVALID", "Not an integer", "a.1"), ("MISSING", "Missing key: c", "b.c")]
+
+
+def test_a_value_with_a_million_faults_is_not_looked_at_to_its_end() -> None:
+    faulty = ["x"] * 1_000_000
+
+    assert len(List(Integer()).errors(faulty)) == MOST_ERRORS
+    assert len(SchemalessDictionary(UnicodeString()).errors(dict.fromkeys(range(100_000)))) == MOST_ERRORS
+    (error,) = Dictionary({}).errors(dict.fromkeys(map(str, range(100_000))))
+    assert error.message.count(",") == MOST_ERRORS - 1
