@@ -192,9 +192,8 @@ def test_a_frozen_master_does_not_keep_a_worker_from_the_others(brokers: list[Br
 
     is_served_within(0.5)
     with frozen(brokers[0]):
-        is_served_within(3)  # the worker has to notice
-        for _ in range(3):
-            is_served_within(1.5)
+        for _ in range(4):
+            is_served_within(3)  # it may have to notice first, or be trying the frozen one again
 
 
 def test_shards_cover_the_ring_evenly() -> None:

@@ -65,6 +65,11 @@ class SyslogHandler(logging.handlers.SysLogHandler):
             self.maximum_length = self._mtu(address[0], family) - _PACKET_OVERHEAD.get(family, 28)
             self.overflow = overflow
 
+    def __del__(self) -> None:
+        # Configurations make every handler that they name, and drop those that no logger uses without closing them.
+        if getattr(self, "socket", None) is not None:
+            self.socket.close()
+
     def emit(self, record: logging.LogRecord) -> None:
         """Format the record and send it, in as many packets as it takes."""
         try:

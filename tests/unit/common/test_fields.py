@@ -8,7 +8,6 @@ import pytest
 from pysoa.common import fields
 from pysoa.common.fields import (
     MOST_ERRORS,
-    MOST_ERRORS,
     Any_,
     Anything,
     Boolean,

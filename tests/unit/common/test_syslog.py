@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import socket
 from collections.abc import Callable, Iterator
@@ -228,3 +229,13 @@ def test_what_goes_wrong_is_left_to_logging(make_handler: Callable[..., SyslogHa
     handler.emit(record("%d", "no number"))
 
     handler.handleError.assert_called_once()
+
+
+def test_a_handler_that_nobody_keeps_closes_its_socket(daemon: socket.socket) -> None:
+    handler = SyslogHandler(address=daemon.getsockname())
+    its_socket = handler.socket
+
+    del handler
+    gc.collect()
+
+    assert its_socket.fileno() == -1
