@@ -225,7 +225,7 @@ print("serving", flush=True)
 """
 
 
-@pytest.mark.parametrize(("prefetch", "most_lost"), [(1, 0), (16, 15)])
+@pytest.mark.parametrize(("prefetch", "most_lost"), [(1, 1), (16, 16)])
 def test_a_killed_worker_loses_no_more_than_it_had_in_hand(
     broker: Broker, gateway: Gateway, start_process: Callable[..., Process], prefetch: int, most_lost: int
 ) -> None:
@@ -240,6 +240,7 @@ def test_a_killed_worker_loses_no_more_than_it_had_in_hand(
     process.wait()
 
     begun = process.output.count("began ")
+    # Those that it had taken and not begun; where there is one of them with a prefetch of 1, its last answer is out.
     lost = 500 - begun - queued(broker)
     assert 0 <= lost <= most_lost
 

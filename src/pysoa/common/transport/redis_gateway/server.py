@@ -51,6 +51,7 @@ _SEND_LIMIT_IN_SECONDS: Final = 0.5  # a slow or full reply queue must not hold 
 _UNBLOCK_AGAIN_AFTER_SECONDS: Final = 0.05
 _CONNECT_LIMIT_IN_SECONDS: Final = 0.5
 _WORK_IN_HAND_IN_SECONDS: Final = 0.001
+_LOOK_EVERY_POPS: Final = 8  # for a backlog; once there is one, each pop takes more
 _MOST_REPLY_QUEUES: Final = 1024
 
 # What a reply answers; that to a push is noted as the queue that it went to.
@@ -121,6 +122,9 @@ class RedisServerTransport(ServerTransport):
         self._receive_queue_key = queue_key(self._receive_queue_name).encode()
         self._slice = min(self.core.receive_timeout_in_seconds, _SLICE_IN_SECONDS)
         self._standard_pop = blocking_pop(self._receive_queue_key, self._slice)
+        self._pops_of_more = [pop_more(self._receive_queue_key, count) for count in range(prefetch)]
+        self._pops_until_look = _LOOK_EVERY_POPS
+        self._has_backlog = False
         self._lines: list[_Line] = []
         self._turn = 0
         self._held: deque[bytes] = deque()
@@ -293,9 +297,11 @@ class RedisServerTransport(ServerTransport):
             began = self._keeper.job_began
             job_time = max(self._job_time, now - began) if began else self._job_time
             most = min(self.prefetch, int(_WORK_IN_HAND_IN_SECONDS / job_time))
-            if most > 1:
+            self._pops_until_look -= 1
+            if most > 1 and (self._has_backlog or self._pops_until_look <= 0):
+                self._pops_until_look = _LOOK_EVERY_POPS
                 line.owes.append(_MORE)
-                return self._standard_pop + pop_more(self._receive_queue_key, most - 1)
+                return self._standard_pop + self._pops_of_more[most - 1]
         return self._standard_pop
 
     def _start_pop(self, line: _Line) -> None:
@@ -330,6 +336,7 @@ class RedisServerTransport(ServerTransport):
             elif isinstance(reply, BrokerRefused):
                 raise reply
         elif what == _MORE:
+            self._has_backlog = isinstance(reply, list)
             if isinstance(reply, list):
                 self._held.extend(reply)  # type: ignore[arg-type]
                 if self._keeper is not None:
