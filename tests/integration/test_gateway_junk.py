@@ -1,4 +1,4 @@
-"""What is no message of ours, on reply queues (P23) and on request queues (P8), is skipped and does no harm."""
+"""What is no message of ours, on reply queues and on request queues, is skipped and does no harm."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def frame(request_id: Any, number: int = -1, life: float = 60, header: bytes = H
     return header + msgpack.packb(message)
 
 
-# Junk on the reply queue (P23)
+# Junk on the reply queue
 
 JUNK: dict[str, Callable[[], list[bytes]]] = {
     "garbage": lambda: [b"garbage", b"", b"\x00\xff" * 100],

@@ -1,4 +1,4 @@
-"""Room in queues (P12) and the life of lists (P13)."""
+"""Room in queues and the life of lists."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.gateway import (
 )
 from tests.support.raw import command, wait_until
 
-# Capacity (P12)
+# Capacity
 
 
 @pytest.mark.parametrize("capacity", [1, 3, 50, 150])
@@ -95,7 +95,7 @@ def test_a_full_reply_queue_gives_the_answer_up_in_time(broker: Broker, gateway:
     assert all("full" in str(fault) for fault in worker.faults)
 
 
-# Life of lists (P13)
+# Life of lists
 
 
 def test_the_request_queue_has_a_life_that_no_push_shortens(broker: Broker, gateway: Gateway) -> None:

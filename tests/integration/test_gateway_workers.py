@@ -245,7 +245,7 @@ def test_a_killed_worker_loses_no_more_than_it_had_in_hand(
     assert 0 <= lost <= most_lost
 
 
-# Expiry and clocks (P15, decisions.md 2)
+# Expiry and clocks
 
 
 def test_expired_requests_never_run(broker: Broker, gateway: Gateway) -> None:
@@ -335,7 +335,7 @@ def test_without_the_right_to_time_requests_live_for_60_seconds(
     command(broker.url, "ACL", "DELUSER", "no-time")
 
 
-# Reply queues (P11)
+# Reply queues
 
 
 @pytest.mark.parametrize("kind", ["of another type", "full"])
