@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -330,6 +331,30 @@ def test_without_the_right_to_time_requests_live_for_60_seconds(
 
     assert message.meta is not None
     assert 59 <= message.meta["__expiry__"] - time.time() - ahead <= 61
+
+
+@pytest.mark.parametrize("ahead", [-30.0, 30.0])
+def test_how_long_a_request_has_left_goes_by_the_brokers_time(
+    broker: Broker, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, ahead: float
+) -> None:
+    monkeypatch.setattr(backend_base, "wall_clock", lambda: time.time() + ahead)
+    send(gateway.client(broker), message_expiry_in_seconds=20)
+    server = gateway.server(broker)
+    message = server.receive_request_message()
+
+    assert message.meta is not None
+    assert 18 < server.seconds_until(message.meta["__expiry__"]) <= 20
+
+
+def test_without_the_right_to_time_nobody_knows_how_long_a_request_has_left(
+    broker: Broker, gateway: Gateway, timeless: str
+) -> None:
+    send(gateway.client(timeless), message_expiry_in_seconds=20)
+    server = gateway.server(timeless)
+    message = server.receive_request_message()
+
+    assert message.meta is not None
+    assert server.seconds_until(message.meta["__expiry__"]) == math.inf
 
 
 def test_without_the_right_to_time_awaited_requests_with_a_timeout_live_for_60_seconds_too(

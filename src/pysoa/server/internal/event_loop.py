@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from pysoa.common.deadline import without_deadline
 from pysoa.common.plugins import ClassConfiguration
 from pysoa.server.coroutine import Coroutine, CoroutineMiddleware
 
@@ -59,6 +60,8 @@ class AsyncEventLoopThread(threading.Thread):
     def run_coroutine(self, coroutine: Coroutine) -> concurrent.futures.Future[Any]:
         """Have the event loop run a coroutine, wrapped in the middleware and with the caller's context variables.
 
+        It may outlive the job that it comes from, so the deadline of that does not hold for it.
+
         Returns:
             Its future, which may be waited for in any thread but that of the event loop.
         """
@@ -72,7 +75,8 @@ class AsyncEventLoopThread(threading.Thread):
             middleware.before_run_coroutine()
         for middleware in reversed(self._coroutine_middleware):
             coroutine = middleware.coroutine(coroutine)
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        with without_deadline():
+            return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
 
     def start(self) -> None:
         """Start the thread and its loop."""
