@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from types import FrameType
+from types import CoroutineType, FrameType
 from typing import Any, TypeVar, cast
 
 from pysoa.client.client import Client
@@ -30,15 +30,27 @@ from pysoa.server.action.base import prepare_schemas
 from pysoa.server.action.introspection import IntrospectionAction
 from pysoa.server.action.status import make_default_status_action_class
 from pysoa.server.errors import ActionError, JobError
+from pysoa.server.internal.awaiting import CoroutineWaiter
 from pysoa.server.internal.event_loop import AsyncEventLoopThread
 from pysoa.server.internal.harakiri import HarakiriInterrupt
 from pysoa.server.internal.process import ServerProcess
 from pysoa.server.internal.reports import ServerReports
 from pysoa.server.internal.signals import ignore_shutdown_signals
 from pysoa.server.internal.types import RequestSwitchSet
-from pysoa.server.middleware import ServerMiddleware, ServerMiddlewareActionTask, ServerMiddlewareJobTask
+from pysoa.server.middleware import (
+    AsyncServerMiddleware,
+    ServerMiddleware,
+    ServerMiddlewareActionTask,
+    ServerMiddlewareJobTask,
+)
 from pysoa.server.settings import ServerSettings
-from pysoa.server.types import ActionType, EnrichedActionRequest, EnrichedJobRequest, IntrospectionActionType
+from pysoa.server.types import (
+    ActionType,
+    Answering,
+    EnrichedActionRequest,
+    EnrichedJobRequest,
+    IntrospectionActionType,
+)
 
 __all__ = ("HarakiriInterrupt", "Server", "ServerMiddlewareActionTask", "ServerMiddlewareJobTask")
 
@@ -94,9 +106,16 @@ class Server(ServerReports):
         )
         self._async_event_loop_thread = AsyncEventLoopThread(_instances(settings["coroutine_middleware"]))
         self._run_coroutine = self._async_event_loop_thread.run_coroutine
+        self._waiter = CoroutineWaiter(self._async_event_loop_thread)
         self._middleware: list[ServerMiddleware] = _instances(settings["middleware"])
         execute_job: ServerMiddlewareJobTask = self.execute_job
-        self._process_job = self.make_middleware_stack([each.job for each in self._middleware], execute_job)
+        self._action_wraps = [(each.action, _is_async(each)) for each in self._middleware]
+        self._process_job: ServerMiddlewareJobTask
+        if any(map(_is_async, self._middleware)):
+            job_wraps = [(each.job, _is_async(each)) for each in self._middleware]
+            self._process_job = self._waiter.stack(job_wraps, execute_job)
+        else:
+            self._process_job = self.make_middleware_stack([each.job for each in self._middleware], execute_job)
 
         self.shutting_down = False
         self.exit_code = 0
@@ -338,13 +357,15 @@ class Server(ServerReports):
             if process is None:
                 run.record(ActionResponse(name, [jobs.unknown_action_error(name)]))
                 continue
-            for middleware in reversed(self._middleware):
-                process = middleware.action(process)
+            if self._action_wraps:
+                process = self._waiter.stack(self._action_wraps, process)
 
             is_last = False
             _push_log_action(name)
             try:
-                response = process(request)
+                response: Any = process(request)
+                if isinstance(response, CoroutineType):
+                    response = self._waiter.wait_for(response)
             except ActionError as error:
                 response = ActionResponse(name, error.errors)
             except JobError:
@@ -359,7 +380,7 @@ class Server(ServerReports):
             run.record(response, is_last=is_last)
         return run.response()
 
-    def _action(self, name: str) -> ServerMiddlewareActionTask | None:
+    def _action(self, name: str) -> Answering | None:
         """Make the action of a name; None when there is none."""
         if name in self.action_class_map:
             return self.action_class_map[name](self.settings)
@@ -428,3 +449,7 @@ class Server(ServerReports):
 
 def _instances(configurations: Iterable[Mapping[str, Any]]) -> list[Any]:
     return [cast(Any, each["object"])(**each.get("kwargs", {})) for each in configurations]
+
+
+def _is_async(middleware: ServerMiddleware) -> bool:
+    return isinstance(middleware, AsyncServerMiddleware)
