@@ -160,8 +160,10 @@ class AsyncServer:
 
     async def _serve(self, request_id: int, meta: dict[str, Any], job_request: Body) -> None:
         """Everything between receiving and the hook afterwards."""
-        server = self.server
-        server._log_request(job_request)
+        server, transport = self.server, self.transport
+        logs = server.job_logger.isEnabledFor(server.request_log_success_level)
+        if logs:
+            server._log_request(job_request)
         try:
             if self._pre_hook is not None:
                 await _settled(self._pre_hook())
@@ -176,18 +178,17 @@ class AsyncServer:
 
         message, failed = server._message_of(job_response, meta)
         if not jobs.is_response_suppressed(job_request):
-            await self._send(request_id, meta, job_request, message)
-        server._log_response(job_request, message, failed)
+            try:
+                body = message if transport.encodes_values else plain(message)
+                await transport.send_response_message(request_id, meta, body)
+            except Exception as error:  # boundary: serializers and transports may be users' code
+                await self._send_other(request_id, meta, server._replacement(error, job_request, message))
+        if logs or failed:
+            server._log_response(job_request, message, failed)
 
-    async def _send(self, request_id: int, meta: dict[str, Any], job_request: Body, message: Body) -> None:
-        """Send a response or, where it cannot be sent, one that says so; drop it when that fails as well."""
+    async def _send_other(self, request_id: int, meta: dict[str, Any], response: JobResponse | None) -> None:
+        """Send what says that a response cannot be sent; drop it when that fails as well."""
         server, transport = self.server, self.transport
-        try:
-            body = message if transport.encodes_values else plain(message)
-            await transport.send_response_message(request_id, meta, body)
-            return
-        except Exception as error:  # boundary: serializers and transports may be users' code
-            response = server._replacement(error, job_request, message)
         if response is None:
             return
         try:

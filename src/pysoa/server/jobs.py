@@ -34,6 +34,7 @@ __all__ = (
 
 _TEXT: Final = frozenset((str,))
 _INTEGERS: Final = frozenset((int,))
+_SOUND_KINDS: Final = (dict, dict, list, bool, str, list)
 
 RESPONSE_TOO_LARGE = "Could not send the response because it was too large"
 RESPONSE_NOT_SERIALIZABLE = "Could not send the response because it failed to serialize"
@@ -57,15 +58,16 @@ def _is_sound(job_request: Any) -> bool:
         return False
     try:
         control, context, actions = job_request["control"], job_request["context"], job_request["actions"]
-        if (
-            type(control) is not dict
-            or type(context) is not dict
-            or type(actions) is not list
-            or not actions
-            or type(control["continue_on_error"]) is not bool
-            or type(context["correlation_id"]) is not str
-            or type(context["switches"]) is not list
-        ):
+        switches = context["switches"]
+        kinds = (
+            type(control),
+            type(context),
+            type(actions),
+            type(control["continue_on_error"]),
+            type(context["correlation_id"]),
+            type(switches),
+        )
+        if kinds != _SOUND_KINDS or not actions:
             return False
         if len(control) > 1 and type(control.get("suppress_response", False)) is not bool:
             return False
@@ -73,7 +75,7 @@ def _is_sound(job_request: Any) -> bool:
             type(context.get("caller", "")) is str and type(context.get("calling_service", "")) is str
         ):
             return False
-        if not _INTEGERS.issuperset(map(type, context["switches"])):
+        if switches and not _INTEGERS.issuperset(map(type, switches)):
             return False
         for action in actions:
             if type(action) is not dict or type(action["action"]) is not str:
@@ -83,7 +85,7 @@ def _is_sound(job_request: Any) -> bool:
                     return False
                 if not _TEXT.issuperset(map(type, action["body"])):
                     return False
-    except KeyError:
+    except (LookupError, TypeError):  # what is no dict has no such keys
         return False
     return True
 

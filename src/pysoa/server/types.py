@@ -280,7 +280,7 @@ def is_async_action(action: Any) -> bool:
     coroutine function.
     """
     kind = type(action)
-    return inspect.iscoroutinefunction(action) if kind in _FUNCTIONS else _is_async_kind(kind)
+    return inspect.iscoroutinefunction(action) if kind in _FUNCTIONS else _is_async_kind(kind)  # type: ignore[arg-type]
 
 
 _FUNCTIONS: Final = (FunctionType, MethodType, functools.partial)

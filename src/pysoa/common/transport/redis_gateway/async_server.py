@@ -301,13 +301,13 @@ class AsyncRedisServerTransport(AsyncServerTransport):
         try:
             await waiter
         except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():
-                self._wake()  # it was to take something: another must
-            raise
-        finally:
-            self._is_waking = False
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
+            else:
+                self._is_waking = False
+                self._wake()  # it was to take something: another must
+            raise
+        self._is_waking = False
 
     async def _open_lines(self) -> None:
         until = monotonic() + self.core.receive_timeout_in_seconds
