@@ -218,10 +218,9 @@ def vector_broker(engine: str) -> Iterator[Broker]:
 def services(vector_broker: Broker, lists: Lists, engine: str) -> Iterator[dict[str, Process]]:
     """One process of each service, which has to outlive all cases and leave no more answers than were asked for."""
     settings = ENGINES[engine]
-    with start_service(vector_broker, "vec", **settings) as vec:
-        with start_service(vector_broker, "vec_b", **settings) as vec_b:
-            yield {"vec": vec, "vec_b": vec_b}
-            assert lists.drained(vec, vec_b) == set()
+    with start_service(vector_broker, "vec", **settings) as vec, start_service(vector_broker, "vec_b", **settings) as b:
+        yield {"vec": vec, "vec_b": b}
+        assert lists.drained(vec, b) == set()
 
 
 @pytest.fixture(scope="module")
