@@ -130,7 +130,7 @@ class Measure(Action):
     """What the process uses."""
 
     def run(self, request: EnrichedActionRequest) -> Any:
-        return {"pid": os.getpid(), **measured()}
+        return {"pid": os.getpid(), "cpu": time.process_time(), **measured()}
 
 
 def measured() -> dict[str, int]:
