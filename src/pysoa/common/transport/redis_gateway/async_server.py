@@ -106,7 +106,7 @@ class RequestLine(AsyncLine):
         reserved: how many requests the pop under way may bring.
     """
 
-    pop_margin_in_seconds = 2.0
+    pop_margin_in_seconds = 1.5  # it is looked at twice a second, and is to be noticed within two
 
     def __init__(self, master: Master, transport: AsyncRedisServerTransport) -> None:
         super().__init__(master)
