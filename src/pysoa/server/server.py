@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pysoa.client.client import Client
 from pysoa.common.bridge import wait_for
+from pysoa.common.clock import monotonic
+from pysoa.common.deadline import reset_deadline, set_deadline
 from pysoa.common.instruments import NO_METRICS, TimerResolution
 from pysoa.common.logging import PySOALogContextFilter
 from pysoa.common.serializer.values import plain
@@ -235,6 +237,9 @@ class Server(ServerReports):
             self._record_state(is_running=True, is_busy=True)
 
         _push_log_context({**jobs.request_context(job_request), "request_id": request_id})
+        # Tests may have put a transport here that has no more than it must.
+        seconds_until = getattr(self.transport, "seconds_until", None)
+        before = set_deadline(jobs.deadline(meta, job_request, monotonic(), seconds_until))
         try:
             self._serve(request_id, meta, job_request)
         except Exception as error:  # boundary: no input ends the loop
@@ -245,6 +250,8 @@ class Server(ServerReports):
                 self.perform_post_request_actions()
             except Exception as error:  # boundary: a hook must not end the loop
                 self._faults.note("perform_post_request_actions failed", error, with_traceback=True)
+            finally:
+                reset_deadline(before)
             if process.watch is not None:
                 process.watch.end()
             if metrics is not NO_METRICS:

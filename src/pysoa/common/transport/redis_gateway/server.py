@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import random
 import select
 import uuid
@@ -26,7 +27,7 @@ from pysoa.common.transport.errors import (
     MessageReceiveTimeout,
     MessageSendError,
 )
-from pysoa.common.transport.redis_gateway.backend.base import Master
+from pysoa.common.transport.redis_gateway.backend.base import BrokerClock, Master
 from pysoa.common.transport.redis_gateway.commands import Queue, blocking_pop, pop_more
 from pysoa.common.transport.redis_gateway.connection import (
     BrokerError,
@@ -139,6 +140,7 @@ class RedisServerTransport(ServerTransport):
         self._lines: list[_Line] = []
         self._turn = 0
         self._held: deque[bytes] = deque()
+        self._clock: BrokerClock | None = None
         self._is_serving = False
         self._is_stopping = False
         self._job_time = _WORK_IN_HAND_IN_SECONDS
@@ -227,7 +229,13 @@ class RedisServerTransport(ServerTransport):
                     raise
                 continue
             self._check_reply_to(message.meta.get("reply_to") if message.meta else None)
+            self._clock = line.master.clock
             return message
+
+    def seconds_until(self, expiry: float) -> float:
+        # Without the broker's time, client and worker go by clocks that nobody has compared.
+        clock = self._clock
+        return expiry - clock.now() if clock is not None and clock.is_known else math.inf
 
     def _check_reply_to(self, reply_to: object) -> None:
         if type(reply_to) is str and reply_to in self._reply_queues:
