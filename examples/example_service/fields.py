@@ -5,8 +5,8 @@ the same names. A service of your own imports from one of the two.
 """
 
 try:
-    from conformity.fields import Dictionary, Integer, SchemalessDictionary, UnicodeString
+    from conformity.fields import Dictionary, Float, Integer, SchemalessDictionary, UnicodeString
 except ImportError:
-    from pysoa.common.fields import Dictionary, Integer, SchemalessDictionary, UnicodeString
+    from pysoa.common.fields import Dictionary, Float, Integer, SchemalessDictionary, UnicodeString
 
-__all__ = ("Dictionary", "Integer", "SchemalessDictionary", "UnicodeString")
+__all__ = ("Dictionary", "Float", "Integer", "SchemalessDictionary", "UnicodeString")

@@ -3,11 +3,12 @@
 from example_service.actions.call_service import CallServiceAction
 from example_service.actions.square import SquareAction
 from example_service.actions.status import StatusAction
+from example_service.actions.wait import WaitAction
 from pysoa.server import Server as BaseServer
 
 
 class Server(BaseServer):
-    """Squares numbers, tells how it is, and calls other services."""
+    """Squares numbers, tells how it is, waits, and calls other services."""
 
     service_name = "example"
 
@@ -15,4 +16,5 @@ class Server(BaseServer):
         "call_service": CallServiceAction,
         "square": SquareAction,
         "status": StatusAction,
+        "wait": WaitAction,
     }

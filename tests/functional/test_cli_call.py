@@ -50,7 +50,7 @@ def test_a_misspelt_action_gets_did_you_mean(broker: Broker) -> None:
 def test_an_action_that_is_like_no_other_gets_the_list(broker: Broker) -> None:
     outcome = pysoa("call", "example", "xyz", "--broker", broker.url)
 
-    assert outcome.said.splitlines()[1] == "actions: call_service, introspect, square, status"
+    assert outcome.said.splitlines()[1] == "actions: call_service, introspect, square, status, wait"
 
 
 @pytest.mark.usefixtures("example")

@@ -30,6 +30,21 @@ SERVICE = """
         action_class_map = {"double": Double}
 """
 
+LOOPS = """
+    import asyncio
+    from pysoa.server import Server as BaseServer
+    from pysoa.server.action import Action
+
+    class Concurrency(Action):
+        async def run(self, request):
+            in_a_loop = asyncio.current_task() is not None
+            return {"concurrency": self.settings["concurrency"], "in_a_loop": in_a_loop}
+
+    class Server(BaseServer):
+        service_name = "loops"
+        action_class_map = {"concurrency": Concurrency}
+"""
+
 
 NOWHERE = "here or among the installed ones"
 
@@ -37,6 +52,7 @@ NOWHERE = "here or among the installed ones"
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     write(tmp_path, "doubles", SERVICE)
+    write(tmp_path, "loops", LOOPS)
     return tmp_path
 
 
@@ -124,6 +140,19 @@ def test_settings_count_but_for_the_broker(broker: Broker, folder: Path, start_p
     assert process.wait_for_line("^broker: ") == f"broker: {broker.url} (from REDIS_URL)"
     assert (folder / "heartbeat").exists()
     assert "Job request" not in process.output
+
+
+def test_a_service_may_have_an_asyncio_loop(
+    broker: Broker, folder: Path, start_process: Callable[..., Process]
+) -> None:
+    process = start_dev(start_process, "loops", "--concurrency", "3", cwd=folder, env={"REDIS_URL": broker.url})
+    wait_until_served(broker, "loops")
+
+    outcome = pysoa("call", "loops", "concurrency", "--broker", broker.url)
+    process.interrupt()
+
+    assert outcome == (0, '{"concurrency": 3, "in_a_loop": true}\n', "")
+    assert process.wait() == 0
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
 
 from pysoa.cli.broker import Broker
+from pysoa.cli.caller import client_settings
+from pysoa.client import Client
 from tests.support.commands import EXAMPLES, pysoa, wait_until_served
 from tests.support.processes import Process, children_of, python
 from tests.support.raw import command, wait_until
@@ -74,3 +81,78 @@ def test_wrong_settings_are_told_before_anything_is_forked(tmp_path: Path) -> No
     assert outcome.code == 2
     assert outcome.said.startswith("wrong: ")
     assert "Traceback" not in outcome.said
+
+
+WAITS = """
+    import asyncio, os, threading
+    from pysoa.server import Server as BaseServer
+    from pysoa.server.action import Action
+
+    class Wait(Action):
+        async def run(self, request):
+            await asyncio.sleep(0.2)
+            return {"process": os.getpid(), "thread": threading.current_thread().name}
+
+    class Server(BaseServer):
+        service_name = "waits"
+        action_class_map = {"wait": Wait}
+
+    kwargs = {"backend_type": "redis.standard", "backend_layer_kwargs": {"hosts": [os.environ["REDIS_URL"]]}}
+    SOA_SERVER_SETTINGS = {"transport": {"kwargs": kwargs}}
+"""
+
+
+@pytest.mark.parametrize(("workers", "concurrency"), [("1", "20"), ("2", "10")])
+def test_jobs_wait_side_by_side_in_the_loop_of_each_process(
+    broker: Broker, start_process: Callable[..., Process], tmp_path: Path, workers: str, concurrency: str
+) -> None:
+    (tmp_path / "waits.py").write_text(dedent(WAITS))
+    options = ("-s", "waits", "--workers", workers, "--concurrency", concurrency)
+    process = start_process(
+        *python("-W", "error", "-m", "pysoa", "run", "waits", *options), cwd=tmp_path, env={"REDIS_URL": broker.url}
+    )
+    wait_until(
+        lambda: command(broker.url, "ZCOUNT", "pysoa:presence.waits", "(0", "+inf") == int(workers), "all are present"
+    )
+
+    with Client({"waits": client_settings(broker.url)}) as client:
+
+        def answers() -> list[dict[str, Any]]:
+            return [answer.body for answer in client.call_actions_parallel("waits", [{"action": "wait"}] * 20)]
+
+        began = time.monotonic()
+        threads = {answer["thread"] for answer in answers()}
+        took = time.monotonic() - began
+        wait_until(lambda: len({answer["process"] for answer in answers()}) == int(workers), "all processes serve")
+    process.terminate()
+
+    assert took < 20 * 0.2 / 2
+    assert threads == {"MainThread"}
+    assert process.wait() == 0
+    assert process.output.count("Server shutdown complete") == int(workers)
+
+
+def test_a_transport_without_a_twin_is_told_before_anything_is_forked() -> None:
+    service = "tests.support.lone_server"
+
+    for options in ((), ("--workers", "2")):
+        outcome = pysoa("run", service, "-s", service, "--concurrency", "5", *options)
+
+        assert outcome == (
+            2,
+            "",
+            f"{service}: concurrency 5: the transport {service}:LoneTransport has no twin for asyncio "
+            "(its method async_server_class names none); use concurrency 1\n",
+        )
+
+
+def test_a_transport_without_a_twin_ends_a_standalone_service_with_the_same_line(
+    start_module: Callable[..., Process],
+) -> None:
+    service = "tests.support.lone_server"
+
+    process = start_module(service, "-s", service, "--concurrency", "5")
+
+    assert process.wait() == 2
+    assert process.output.startswith(f"error: concurrency 5: the transport {service}:LoneTransport has no twin")
+    assert process.output.count("\n") == 1

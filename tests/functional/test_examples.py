@@ -80,6 +80,10 @@ def test_an_amount_of_money_travels_as_one(broker: Broker, start_process: Callab
     assert rb"price\xc7\x0b\x02USD" in seen
 
 
+def test_waiting_takes_the_time_that_was_asked_for(client: Client) -> None:
+    assert client.call_action("example", "wait", {"seconds": 0.01}).body == {"waited": 0.01}
+
+
 @pytest.mark.parametrize(
     ("action", "body", "errors"),
     [

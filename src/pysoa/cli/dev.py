@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pysoa.cli.terminal import Command, Failure, say
+from pysoa.cli.terminal import Command, Failure, concurrency_option, say
 
 if TYPE_CHECKING:
     from pysoa.server.server import Server
@@ -24,7 +24,8 @@ _GATEWAY = "pysoa.common.transport.redis_gateway."
 @click.argument("target", metavar="MODULE[:SERVER]")
 @click.option("-s", "--settings", metavar="MODULE", help="The settings; all of them count but the broker.")
 @click.option("--broker", metavar="URL", help="The broker to use, as redis://HOST:6379.")
-def dev(target: str, settings: str | None, broker: str | None) -> None:
+@concurrency_option
+def dev(target: str, settings: str | None, broker: str | None, concurrency: int | None) -> None:
     """Run a service in this terminal, with a broker that needs no set-up.
 
       pysoa dev my_service
@@ -36,6 +37,9 @@ def dev(target: str, settings: str | None, broker: str | None) -> None:
     The broker is the one of --broker, or of the environment variable REDIS_URL, or
     of another `pysoa dev`; otherwise one is started, and ends with this command.
     The service finds it in REDIS_URL, too.
+
+    With --concurrency 1 jobs are served one after another, as in 1.x; with more so
+    many are under way at a time in an asyncio loop.
     """
     from pysoa.cli.broker import BrokerNotFound, BrokerStartFailed, find_broker
     from pysoa.cli.services import check_actions, check_settings, load_server, settings_of
@@ -53,13 +57,17 @@ def dev(target: str, settings: str | None, broker: str | None) -> None:
         if not server_class.use_django:
             if settings is None:
                 own: Any = {}
-                check_settings(server_class, development_settings(own, found.url), "without settings (-s MODULE)")
+                check_settings(
+                    server_class, development_settings(own, found.url), "without settings (-s MODULE)", concurrency
+                )
             else:
-                own = settings_of(server_class, settings)
+                own = settings_of(server_class, settings, concurrency)
             module = ModuleType(_SETTINGS_MODULE)
             module.__dict__["SOA_SERVER_SETTINGS"] = development_settings(own, found.url)
             sys.modules[_SETTINGS_MODULE] = module
         sys.argv = ["pysoa dev", "-s", _SETTINGS_MODULE]  # read by Server.main
+        if concurrency is not None:
+            sys.argv += ["--concurrency", str(concurrency)]
         say(found.line())
         say(f"{server_class.service_name}: Ctrl+C ends it; call it by  {_example_call(server_class)}")
         server_class.main()

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from pysoa.cli.terminal import Command, Failure
+from pysoa.cli.terminal import Command, Failure, concurrency_option
 
 __all__ = ("run",)
 
@@ -17,11 +17,12 @@ __all__ = ("run",)
 @click.option(
     "--workers", metavar="N", type=click.IntRange(min=1), default=1, show_default=True, help="How many processes serve."
 )
-def run(target: str, settings: str | None, workers: int) -> None:
+@concurrency_option
+def run(target: str, settings: str | None, workers: int, concurrency: int | None) -> None:
     """Run a service with its settings, on the broker that they name.
 
       pysoa run my_service -s my_service.settings --workers 4
-      pysoa run my_service.server:Server -s my_service.settings
+      pysoa run my_service.server:Server -s my_service.settings --concurrency 50
 
     SERVER may be left out where MODULE, or its submodule `server`, has one server
     class. The settings module has a dict SOA_SERVER_SETTINGS. A broker is never
@@ -29,20 +30,29 @@ def run(target: str, settings: str | None, workers: int) -> None:
 
     SIGTERM and Ctrl+C drain: what was taken is finished, then the process ends.
     Of several workers, one that dies is started again.
+
+    With --concurrency 1 each worker serves one job after another, as in 1.x. With
+    more it has an asyncio loop with so many jobs under way at a time: for actions
+    that are `async def` and wait for other services. 4 workers with 50 each serve
+    200 jobs at a time. It takes the place of the setting `concurrency`.
     """
     from pysoa.cli.services import check_actions, load_server, settings_of
 
     server_class = load_server(target)
     if settings is not None:
-        settings_of(server_class, settings)
+        settings_of(server_class, settings, concurrency)
     elif not server_class.use_django:
         raise Failure(f"the settings are missing: pysoa run {target} -s MODULE")
     check_actions(server_class)
 
-    sys.argv = ["pysoa run", *(["-s", settings] if settings is not None else [])]  # read by Server.main
+    sys.argv = ["pysoa run", *_given("-s", settings), *_given("--concurrency", concurrency)]  # read by Server.main
     if workers == 1:
         server_class.main()
         return
     from pysoa.server.internal.supervisor import supervise
 
     supervise(server_class, workers)
+
+
+def _given(option: str, value: object) -> list[str]:
+    return [] if value is None else [option, str(value)]

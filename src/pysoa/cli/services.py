@@ -42,8 +42,8 @@ def load_server(target: str) -> type[Server]:
     return server_class
 
 
-def settings_of(server_class: type[Server], settings_module: str) -> Any:
-    """The dict of a settings module, checked as the settings of this class.
+def settings_of(server_class: type[Server], settings_module: str, concurrency: int | None = None) -> Any:
+    """The dict of a settings module, checked as the settings of this class; see ``check_settings``.
 
     Raises:
         Failure: there is none, or something is wrong with it.
@@ -51,24 +51,33 @@ def settings_of(server_class: type[Server], settings_module: str) -> Any:
     module = _imported(settings_module, f"there is no settings module {settings_module!r}", near=[])
     for name in ("SOA_SERVER_SETTINGS", "settings"):
         if hasattr(module, name):
-            return check_settings(server_class, getattr(module, name), settings_module)
+            return check_settings(server_class, getattr(module, name), settings_module, concurrency)
     raise Failure(f"{settings_module} has no SOA_SERVER_SETTINGS and no settings")
 
 
-def check_settings(server_class: type[Server], settings: Any, where: str) -> Any:
+def check_settings(server_class: type[Server], settings: Any, where: str, concurrency: int | None = None) -> Any:
     """Give settings back that suit this class.
+
+    Args:
+        server_class: the class.
+        settings: its settings.
+        where: where they are from, for messages.
+        concurrency: the one that takes the place of the setting.
 
     Raises:
         Failure: they do not; the text says what is wrong.
     """
     from pysoa.common.settings import Settings
+    from pysoa.server.internal.command_line import transport_fault, with_concurrency
 
     try:
-        server_class.settings_class(settings)
+        checked = server_class.settings_class(with_concurrency(settings, concurrency))
     except Settings.ImproperlyConfigured as error:
         raise Failure(f"{where}: {str(error).rstrip()}") from error
     except (TypeError, ValueError) as error:  # it is not a dict
         raise Failure(f"{where}: these are no settings: {error}") from error
+    if (fault := transport_fault(checked)) is not None:
+        raise Failure(f"{where}: {fault}")
     return settings
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -21,6 +22,7 @@ from pysoa.cli.broker import Broker
 from pysoa.cli.caller import client_settings, error_lines
 from pysoa.cli.children import Child
 from pysoa.cli.terminal import EXIT_ERRORS, Failure, screen
+from pysoa.client.async_client import AsyncClient
 from pysoa.client.client import Client
 from pysoa.client.errors import CallActionError
 from pysoa.common.errors import PySOAError
@@ -32,6 +34,7 @@ __all__ = ("examples_folder", "show_demo")
 _SERVICES: Final = {"example": "example_service", "flight_booking": "flight_booking"}
 _START_LIMIT_IN_SECONDS: Final = 30.0
 _MEASURED_SECONDS: Final = 1.0
+_CALLS_AT_A_TIME: Final = 100
 
 _NUMBER: Final[Body] = {"number": 42}
 _JOURNEY: Final[Body] = {"departure_airport": "BNA", "arrival_airport": "SFO", "departure_date": "2018-07-15"}
@@ -74,6 +77,8 @@ def show_demo(broker: Broker) -> None:
         shown.line(f"services: {started}, ready after {time.monotonic() - began:.1f} s")
         try:
             _show_calls(client, shown)
+            rate = asyncio.run(_measure_many(broker))
+            shown.line(f"asyncio: {rate:,.0f} calls a second, {_CALLS_AT_A_TIME} at a time, over two connections")
         except PySOAError as error:
             logs = "\n".join(f"{child.name} said last:\n{child.last_words()}" for child in children)
             raise Failure(f"a call failed: {error}\n{logs}", EXIT_ERRORS) from error
@@ -88,6 +93,7 @@ def _start_services(broker: Broker) -> Iterator[Child]:
     environment = {**os.environ, "REDIS_URL": broker.url, "PYTHONPATH": path}
     for name, package in _SERVICES.items():
         command = [sys.executable, "-m", f"{package}.standalone", "-s", f"{package}.settings"]
+        command += ["--concurrency", str(_CALLS_AT_A_TIME)] if name == "example" else []
         yield Child(name, command, env=environment, cwd=folder)
 
 
@@ -158,6 +164,22 @@ def _measure(client: Client) -> tuple[float, float]:
         before, now = now, time.perf_counter()
         durations.append(now - before)
     return len(durations) / (now - began), statistics.median(durations) * 1000
+
+
+async def _measure_many(broker: Broker) -> float:
+    """Calls a second, with many under way at a time."""
+    calls = 0
+
+    async def call_in_turn() -> None:
+        nonlocal calls
+        while time.perf_counter() - began < _MEASURED_SECONDS:
+            await client.call_action("example", "square", _NUMBER)
+            calls += 1
+
+    async with AsyncClient({"example": client_settings(broker.url)}) as client:
+        began = time.perf_counter()
+        await asyncio.gather(*(call_in_turn() for _ in range(_CALLS_AT_A_TIME)))
+        return calls / (time.perf_counter() - began)
 
 
 class _Screen:

@@ -20,6 +20,7 @@ __all__ = (
     "EXIT_USAGE",
     "Failure",
     "Group",
+    "concurrency_option",
     "did_you_mean",
     "say",
     "screen",
@@ -29,6 +30,14 @@ EXIT_ERRORS: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_NO_ANSWER: Final = 3
 EXIT_INTERRUPTED: Final = 130
+
+
+concurrency_option = click.option(
+    "--concurrency",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="How many jobs each process runs at a time; the default is the setting, or else 1.",
+)
 
 
 class Failure(click.ClickException):

@@ -60,7 +60,7 @@ if is_double_import():
 def simple_main(server_getter: Callable[[], Any]) -> None:
     """Run a service as the command line says; return when it has ended.
 
-    Arguments that are not known here, such as ``-s`` and ``-d``, are for ``Server.main``.
+    Arguments that are not known here, such as ``-s`` and ``-d``, are for ``Server.main``, as is ``--concurrency``.
 
     Args:
         server_getter: gives the server class. Called once, after the command line has been read.
@@ -95,6 +95,8 @@ def simple_main(server_getter: Callable[[], Any]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from pysoa.server.internal.command_line import add_concurrency
+
     parser = argparse.ArgumentParser(
         description="Run a service.",
         epilog="Also: -s MODULE, --settings MODULE: the module with the settings; -d, --daemon: run in the background.",
@@ -119,5 +121,6 @@ def _parser() -> argparse.ArgumentParser:
             "(default: workers are started again for ever, after pauses of up to 2 seconds)"
         ),
     )
+    add_concurrency(parser)  # for the help, and to find mistakes before there are workers
     parser.add_argument("--use-file-watcher", nargs="?", metavar="MODULES", default=False, help=argparse.SUPPRESS)
     return parser

@@ -72,7 +72,17 @@ def test_commands_are_listed_as_one_meets_them() -> None:
     assert tuple(line.split()[0] for line in lines) == COMMANDS
 
 
-@pytest.mark.parametrize("arguments", [("nothing",), ("call",), ("run",), ("run", "x", "--workers", "0")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("nothing",),
+        ("call",),
+        ("run",),
+        ("run", "x", "--workers", "0"),
+        ("run", "x", "--concurrency", "0"),
+        ("dev", "x", "--concurrency", "many"),
+    ],
+)
 def test_wrong_usage_exits_with_2_and_no_traceback(arguments: tuple[str, ...]) -> None:
     outcome: Outcome = pysoa(*arguments)
 

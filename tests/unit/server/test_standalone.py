@@ -51,6 +51,16 @@ def test_a_file_watcher_is_refused_in_so_many_words(
     assert "this release cannot watch files" in capsys.readouterr().err
 
 
+def test_a_wrong_concurrency_is_refused_before_anything_is_forked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run_main(monkeypatch, "--fork", "2", "--concurrency", "0")
+
+    assert caught.value.code == 2
+    assert "argument --concurrency: '0' is not a number of jobs" in capsys.readouterr().err
+
+
 def test_the_help_tells_of_the_arguments_of_the_server_too(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -58,7 +68,10 @@ def test_the_help_tells_of_the_arguments_of_the_server_too(
         run_main(monkeypatch, "-h")
 
     assert caught.value.code == 0
-    assert "--settings MODULE" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "--settings MODULE" in shown
+    assert "--concurrency N" in shown
+    assert "1 for the blocking loop of 1.x" in " ".join(shown.split())
 
 
 class TestDoubleImportTrap:

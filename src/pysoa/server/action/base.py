@@ -39,12 +39,14 @@ class Action(ActionInterface):
         description: documentation for introspection; without it, the docstring is taken.
         request_schema: what the request's body must satisfy, or None.
         response_schema: what the response's body must satisfy, or None.
+        blocking: whether a plain ``run`` is for a thread where the loop is asyncio's, since it waits or takes long.
         settings: the settings of the server.
     """
 
     description: str | None = None
     request_schema: Any = None
     response_schema: Any = None
+    blocking: bool = False
 
     _prepared_request: ClassVar[_Prepared | None] = None
     _prepared_response: ClassVar[_Prepared | None] = None

@@ -13,8 +13,17 @@ from pysoa.common.logging import PySOALogContextFilter
 
 if TYPE_CHECKING:
     from pysoa.server.server import Server
+    from pysoa.server.settings import ServerSettings
 
-__all__ = ("load_django_settings", "load_settings", "make_server", "parse_arguments")
+__all__ = (
+    "add_concurrency",
+    "load_django_settings",
+    "load_settings",
+    "make_server",
+    "parse_arguments",
+    "transport_fault",
+    "with_concurrency",
+)
 
 
 def make_server(server_class: type[Server], forked_process_id: int | None) -> Server:
@@ -24,10 +33,14 @@ def make_server(server_class: type[Server], forked_process_id: int | None) -> Se
         ValueError, ImportError: there are no settings.
         ImproperlyConfigured: there is something wrong with them.
         AttributeError: the class has no name for its service.
+        SystemExit: the command line is wrong, or the transport cannot be used with asyncio, which is wanted.
     """
     arguments = parse_arguments(server_class.service_name, needs_settings=not server_class.use_django)
     found = load_django_settings() if server_class.use_django else load_settings(arguments.settings)
-    settings = server_class.settings_class(found)
+    settings = server_class.settings_class(with_concurrency(found, arguments.concurrency))
+    if (fault := transport_fault(settings)) is not None:
+        print(f"error: {fault}", file=sys.stderr)
+        sys.exit(2)
     if not server_class.service_name:
         raise AttributeError("Server subclass must set service_name")
     PySOALogContextFilter.set_service_name(server_class.service_name)
@@ -43,7 +56,47 @@ def parse_arguments(service_name: str | None, needs_settings: bool) -> argparse.
     parser.add_argument("-d", "--daemon", action="store_true", help="run the server process as a daemon")
     if needs_settings:
         parser.add_argument("-s", "--settings", required=True, help="the settings module to use")
+    add_concurrency(parser)
     return parser.parse_known_args()[0]
+
+
+def add_concurrency(parser: argparse.ArgumentParser) -> None:
+    """Let a parser know ``--concurrency``, which stands above the setting."""
+    parser.add_argument(
+        "--concurrency",
+        metavar="N",
+        type=_number_of_jobs,
+        help=(
+            "how many jobs each process runs at a time: 1 for the blocking loop of 1.x, more for an asyncio loop "
+            "(default: the setting concurrency, which is 1 where it is not set)"
+        ),
+    )
+
+
+def _number_of_jobs(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of jobs: it takes 1 or more")
+    return number
+
+
+def with_concurrency(settings: Any, concurrency: int | None) -> Any:
+    """The settings dict with the concurrency that the command line asks for, if it asks for one."""
+    return settings if concurrency is None else {**settings, "concurrency": concurrency}
+
+
+def transport_fault(settings: ServerSettings) -> str | None:
+    """What is wrong with the transport of a server that is to run in an asyncio loop, in a line; None if nothing is."""
+    transport = settings["transport"]
+    if settings["concurrency"] == 1 or transport["object"].async_server_class() is not None:
+        return None
+    return (
+        f"concurrency {settings['concurrency']}: the transport {transport['path']} has no twin for asyncio "
+        "(its method async_server_class names none); use concurrency 1"
+    )
 
 
 def load_settings(module_name: str) -> Any:

@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from pysoa.server.internal.command_line import load_django_settings, load_settings, parse_arguments
+from pysoa.server import Server
+from pysoa.server.internal.command_line import (
+    load_django_settings,
+    load_settings,
+    make_server,
+    parse_arguments,
+    transport_fault,
+    with_concurrency,
+)
+from pysoa.server.settings import ServerSettings
+from tests.support.lone_server import LoneTransport
 
 
 @pytest.fixture
@@ -69,3 +79,66 @@ def test_a_server_within_django_takes_no_settings_module(monkeypatch: pytest.Mon
     monkeypatch.setattr(sys, "argv", ["service", "-s", "a.b"])
 
     assert not hasattr(parse_arguments("x", needs_settings=False), "settings")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"), [([], None), (["--concurrency", "1"], 1), (["--concurrency=20"], 20)]
+)
+def test_the_command_line_may_say_how_many_jobs_run_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], expected: int | None
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["service", "-s", "a.b", *arguments])
+
+    assert parse_arguments("x", needs_settings=True).concurrency == expected
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "many", "1.5"])
+def test_what_is_no_number_of_jobs_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["service", "-s", "a.b", f"--concurrency={text}"])
+
+    with pytest.raises(SystemExit) as caught:
+        parse_arguments("x", needs_settings=True)
+
+    assert caught.value.code == 2
+    assert f"argument --concurrency: {text!r} is not a number of jobs: it takes 1 or more" in capsys.readouterr().err
+
+
+def test_the_command_line_stands_above_the_setting() -> None:
+    settings = {"concurrency": 7, "heartbeat_file": "x"}
+
+    assert with_concurrency(settings, 20) == {"concurrency": 20, "heartbeat_file": "x"}
+    assert with_concurrency(settings, None) == settings
+    assert settings["concurrency"] == 7
+
+
+LONE = {"path": f"{LoneTransport.__module__}:{LoneTransport.__name__}"}
+REDIS = {"kwargs": {"backend_type": "redis.standard"}}
+
+
+@pytest.mark.parametrize(
+    ("transport", "concurrency", "is_wrong"), [(LONE, 1, False), (LONE, 2, True), (REDIS, 2, False)]
+)
+def test_only_transports_with_a_twin_can_serve_several_jobs_at_a_time(
+    transport: dict[str, Any], concurrency: int, is_wrong: bool
+) -> None:
+    fault = transport_fault(ServerSettings({"transport": transport, "concurrency": concurrency}))
+
+    assert (fault is not None) is is_wrong
+
+
+def test_a_transport_without_a_twin_ends_the_command_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], module: Any
+) -> None:
+    module.SOA_SERVER_SETTINGS = {"transport": LONE}
+    monkeypatch.setattr(sys, "argv", ["service", "-s", "some_settings", "--concurrency", "20"])
+
+    with pytest.raises(SystemExit) as caught:
+        make_server(type("Lone", (Server,), {"service_name": "lone"}), None)
+
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == (
+        f"error: concurrency 20: the transport {LONE['path']} has no twin for asyncio "
+        "(its method async_server_class names none); use concurrency 1\n"
+    )
