@@ -13,16 +13,23 @@ from pysoa.common.transport.redis_gateway.connection import BrokerError
 from pysoa.common.transport.redis_gateway.mailbox import Mailbox
 from pysoa.common.transport.redis_gateway.presence import Presence
 
-__all__ = ("AbsenceWatch",)
+__all__ = (
+    "ASK_AFTER_SECONDS",
+    "ASK_AGAIN_AFTER_SECONDS",
+    "ASK_WHILE_WAITING_AFTER_SECONDS",
+    "MISTRUST_IN_SECONDS",
+    "MOST_SUSPICIOUS",
+    "AbsenceWatch",
+)
 
 # A reply that is not there after so long makes it worth asking whether anybody serves at all.
-_ASK_AFTER_SECONDS: Final = 0.02
-_ASK_AGAIN_AFTER_SECONDS: Final = 0.25
-_ASK_WHILE_WAITING_AFTER_SECONDS: Final = 1.0
-_MISTRUST_IN_SECONDS: Final = 300.0
+ASK_AFTER_SECONDS: Final = 0.02
+ASK_AGAIN_AFTER_SECONDS: Final = 0.25
+ASK_WHILE_WAITING_AFTER_SECONDS: Final = 1.0
+MISTRUST_IN_SECONDS: Final = 300.0
 _LOOK_UP_LIMIT_IN_SECONDS: Final = 0.25
 _NEVER: Final = float("-inf")
-_MOST_SUSPICIOUS: Final = 256
+MOST_SUSPICIOUS: Final = 256
 
 
 class AbsenceWatch:
@@ -39,11 +46,11 @@ class AbsenceWatch:
         self, mailbox: Mailbox, master: Master, queue_key: bytes, request_id: int, frame: bytes, now: float
     ) -> None:
         """Note a request that was sent, to take it back if no reply comes soon and nobody serves."""
-        ask_at = max(now + _ASK_AFTER_SECONDS, self._asked_at.get(master, _NEVER) + _ASK_AGAIN_AFTER_SECONDS)
+        ask_at = max(now + ASK_AFTER_SECONDS, self._asked_at.get(master, _NEVER) + ASK_AGAIN_AFTER_SECONDS)
         suspicious = mailbox.suspicious
         if not suspicious or ask_at < mailbox.ask_at:
             mailbox.ask_at = ask_at
-        if len(suspicious) >= _MOST_SUSPICIOUS:  # somebody sends and never receives
+        if len(suspicious) >= MOST_SUSPICIOUS:  # somebody sends and never receives
             suspicious.clear()
         suspicious.append((request_id, master, queue_key, frame))
 
@@ -57,7 +64,7 @@ class AbsenceWatch:
         if now < mailbox.ask_at:
             return
         limit = min(until, now + _LOOK_UP_LIMIT_IN_SECONDS)
-        mailbox.ask_at = now + _ASK_WHILE_WAITING_AFTER_SECONDS
+        mailbox.ask_at = now + ASK_WHILE_WAITING_AFTER_SECONDS
         waiting = [item for item in mailbox.suspicious if item[0] in mailbox.outstanding]
         mailbox.suspicious = waiting
         for master, group in itertools.groupby(waiting, key=lambda item: item[1]):
@@ -72,7 +79,7 @@ class AbsenceWatch:
                     mailbox.outstanding.pop(request_id, None)
                 raise ServiceUnavailable(f"no server of service {self._service_name!r} is running", outcome="not_sent")
             # Somebody serves without a word, as workers of the first PySOA do after a roll-back.
-            self._asked_at[master] = now + _MISTRUST_IN_SECONDS
+            self._asked_at[master] = now + MISTRUST_IN_SECONDS
             mailbox.suspicious = [item for item in mailbox.suspicious if item[1] is not master]
 
 

@@ -296,6 +296,10 @@ class RedisConnection:
         self.send(pack(*arguments), 1, until)
         return self.read(until)
 
+    def detach(self) -> tuple[socket.socket, Any]:
+        """Hand the socket to somebody else, with what has opened it; nothing may be owed on it."""
+        return self._socket, self._opened_by
+
     def close(self) -> None:
         """Close it, whatever it still owes."""
         # After a fork the parent goes on with the connection: then only our copy of the descriptor is closed.

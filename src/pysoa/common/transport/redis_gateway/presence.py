@@ -13,9 +13,19 @@ from typing import Final
 
 from pysoa.common.protocol.queues import PREFIX
 from pysoa.common.transport.redis_gateway.backend.base import Master
-from pysoa.common.transport.redis_gateway.connection import BrokerError, BrokerRefused, RedisConnection, pack
+from pysoa.common.transport.redis_gateway.connection import BrokerError, BrokerRefused, RedisConnection, Reply, pack
 
-__all__ = ("REFRESH_IN_SECONDS", "Presence", "announce", "known_services", "look_up", "presence_key", "withdraw")
+__all__ = (
+    "REFRESH_IN_SECONDS",
+    "Presence",
+    "announce",
+    "judged",
+    "known_services",
+    "look_up",
+    "presence_key",
+    "questions",
+    "withdraw",
+)
 
 REFRESH_IN_SECONDS: Final = 15.0
 """How often a worker announces itself."""
@@ -73,17 +83,26 @@ def withdraw(connection: RedisConnection, service_name: str, worker_id: str, unt
 
 def look_up(master: Master, service_name: str, until: float) -> Presence:
     """Ask whether any worker of the service is there; ``UNKNOWN`` when nobody can tell."""
-    key = presence_key(service_name)
     try:
         connection = master.take(until)
         try:
-            now = master.clock.now()
-            connection.send(pack(b"ZSCORE", key, _KNOWN) + pack(b"ZCOUNT", key, b"(%.3f" % now, b"+inf"), 2, until)
+            connection.send(questions(service_name, master.clock.now()), 2, until)
             known, present = connection.read(until), connection.read(until)
         finally:
             master.give_back(connection)
     except BrokerError:
         return Presence.UNKNOWN
+    return judged(known, present)
+
+
+def questions(service_name: str, now: float) -> bytes:
+    """The two commands that ask for what ``judged`` judges; ``now`` is the broker's time."""
+    key = presence_key(service_name)
+    return pack(b"ZSCORE", key, _KNOWN) + pack(b"ZCOUNT", key, b"(%.3f" % now, b"+inf")
+
+
+def judged(known: Reply, present: Reply) -> Presence:
+    """What the replies to ``questions`` mean; None stands for one that did not come."""
     if known is None or isinstance(known, BrokerRefused) or not isinstance(present, int):
         return Presence.UNKNOWN
     return Presence.PRESENT if present else Presence.ABSENT

@@ -1,0 +1,376 @@
+"""Reply queues in an event loop: what waits for which reply, and the line that brings them."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Sequence
+from typing import Any, Final
+
+from pysoa.common.clock import monotonic
+from pysoa.common.serializer.errors import SerializationError
+from pysoa.common.transport.base import ReceivedMessage
+from pysoa.common.transport.errors import (
+    InvalidMessageError,
+    MessageReceiveError,
+    MessageReceiveTimeout,
+    PySOATransportError,
+)
+from pysoa.common.transport.redis_gateway.async_connection import Owed
+from pysoa.common.transport.redis_gateway.async_line import Answer, AsyncLine, Push, PushState
+from pysoa.common.transport.redis_gateway.backend.base import Master
+from pysoa.common.transport.redis_gateway.commands import Queue, pop_more
+from pysoa.common.transport.redis_gateway.connection import (
+    BrokerError,
+    BrokerLost,
+    BrokerRefused,
+    BrokerTimeout,
+    Reply,
+    pack,
+)
+from pysoa.common.transport.redis_gateway.core import RedisTransportCore
+
+__all__ = ("AwaitedReply", "ReplyBox", "ReplyLine", "reply_line")
+
+_SLICE_IN_SECONDS: Final = 2.0
+_SHORTEST_SLICE_IN_SECONDS: Final = 0.05
+_SLICE_WITHOUT_UNBLOCK_IN_SECONDS: Final = 0.1
+_RECOVERY_IN_SECONDS: Final = 2.0
+_PAUSE_IN_SECONDS: Final = 0.05
+_MOST_AT_ONCE: Final = 64
+_NEVER: Final = float("inf")
+
+_NO_QUEUE: Final = Queue(b"", 0)
+
+
+class AwaitedReply(Push):
+    """A request, and what waits for its reply.
+
+    Attributes:
+        request_id: pairs them.
+        future: of the reply.
+        sent: of the broker's word on the request, where somebody waits for that; then ``until`` is for sending alone.
+        is_claimed: whether a call waits for the reply; otherwise somebody may ask for it later.
+        is_awaited: whether there will be a reply.
+        forget_at: when no reply can come any more, where nobody waits for it.
+        began: when it was sent, on the monotonic clock.
+        box: where the reply arrives.
+    """
+
+    __slots__ = ("began", "box", "forget_at", "future", "is_awaited", "is_claimed", "request_id", "sent")
+
+    def __init__(
+        self, core: RedisTransportCore, request_id: int, future: asyncio.Future[ReceivedMessage], until: float
+    ) -> None:
+        self.core = core
+        self.queue = _NO_QUEUE
+        self.frames = []
+        self.until = until
+        self.state = PushState.WAITING
+        self.attempts = 0
+        self.has_moved = False
+        self.request_id = request_id
+        self.future = future
+        self.sent: asyncio.Future[None] | None = None
+        self.is_claimed = True
+        self.is_awaited = True
+        self.forget_at = until
+        self.began = 0.0
+        self.box: ReplyBox | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody waits any more."""
+        return self.future.done() or (self.sent is not None and self.sent.done())
+
+    def pushed(self) -> None:
+        self.state = PushState.DONE
+        if self.sent is not None and not self.sent.done():
+            self.sent.set_result(None)
+
+    def failed(self, error: PySOATransportError) -> None:
+        self.refused(error)
+
+    def refused(self, error: Exception) -> None:
+        """It has failed, whatever it was."""
+        self.state = PushState.GIVEN_UP
+        if self.box is not None:
+            self.box.pending.pop(self.request_id, None)
+        if self.sent is not None:
+            self.future.cancel()
+            if not self.sent.done():
+                self.sent.set_exception(error)
+        elif not self.future.done():
+            self.future.set_exception(error)
+
+
+class ReplyBox:
+    """One reply queue: the requests of one service whose replies arrive there.
+
+    Attributes:
+        name: as it stands in ``reply_to``.
+        key: the full key.
+        pending: the requests whose replies have not come, by id.
+    """
+
+    def __init__(self, core: RedisTransportCore, line: ReplyLine, name: str, key: bytes) -> None:
+        self.core = core
+        self.line = line
+        self.name = name
+        self.key = key
+        self.pending: dict[int, AwaitedReply] = {}
+        self._assembler = core.reads_chunks()
+
+    def expect(self, reply: AwaitedReply, now: float) -> None:
+        """Await a reply."""
+        reply.box = self
+        reply.began = now
+        self.pending[reply.request_id] = reply
+        line = self.line
+        if reply.forget_at < line.sweep_at:
+            line.sweep_until(reply.forget_at)
+        if line.is_popping and self.key not in line.popped_keys:
+            line.include(self.key)
+
+    def take(self, data: bytes) -> None:
+        """Read a frame, and give the message that it completes to whoever waits for it; others are dropped."""
+        core = self.core
+        try:
+            try:
+                frame = core.whole_frame(data, self._assembler)
+            except InvalidMessageError:
+                # The assembler starts anew now: what does not continue one message may well begin another.
+                frame = core.whole_frame(data, self._assembler)
+            if frame is None:
+                return
+            message = core.decode(frame, self.line.master.clock)
+        except (SerializationError, InvalidMessageError, MessageReceiveTimeout) as error:
+            self.line.has_junk = True
+            core.count("receive.error.unreadable")
+            core.warn("unreadable reply", "Dropped a reply that cannot be read: %s", error)
+            return
+        reply = self.pending.pop(message.request_id, None)  # type: ignore[arg-type]
+        if reply is None:
+            self.line.has_junk = True
+            core.count("receive.error.unexpected_reply")
+        elif not reply.future.done():
+            if reply.sent is not None and not reply.sent.done():
+                reply.sent.set_result(None)  # the answer has overtaken the word on the request
+            reply.future.set_result(message)
+
+    def fail_all(self, error: PySOATransportError) -> None:
+        """Fail what a call waits for."""
+        for reply in list(self.pending.values()):
+            reply.failed(error)
+
+
+class _Popped:
+    """Waits for the reply to the blocking pop."""
+
+    __slots__ = ("_line",)
+
+    def __init__(self, line: ReplyLine) -> None:
+        self._line = line
+
+    def take(self, reply: Reply) -> None:
+        if isinstance(reply, list):
+            box = self._line.boxes.get(reply[0])  # type: ignore[arg-type]
+            if box is not None:
+                box.take(reply[1])  # type: ignore[arg-type]
+        elif isinstance(reply, BrokerRefused):
+            self._line.pop_refused(reply)
+
+    def lost(self, error: BrokerLost) -> None:
+        pass  # the line hears of it
+
+
+class _PoppedMore:
+    """Waits for further replies of one queue."""
+
+    __slots__ = ("_box",)
+
+    def __init__(self, box: ReplyBox) -> None:
+        self._box = box
+
+    def take(self, reply: Reply) -> None:
+        if isinstance(reply, list):
+            take = self._box.take
+            for data in reply:
+                take(data)  # type: ignore[arg-type]
+
+    def lost(self, error: BrokerLost) -> None:
+        pass
+
+
+class ReplyLine(AsyncLine):
+    """The line on which replies to all services come, for all clients of an event loop with the same settings.
+
+    Attributes:
+        boxes: the reply queues, by key.
+        popped_keys: those that the pop under way waits on.
+        has_junk: whether something of no use has come lately: there may be a flood of it.
+        sweep_at: when to look next for calls whose time is over.
+    """
+
+    def __init__(self, master: Master) -> None:
+        super().__init__(master)
+        self.boxes: dict[bytes, ReplyBox] = {}
+        self.popped_keys: frozenset[bytes] = frozenset()
+        self.has_junk = False
+        self.sweep_at = _NEVER
+        self._sweeping: asyncio.TimerHandle | None = None
+        self._recovering: asyncio.Task[None] | None = None
+        self._give_up_at = 0.0
+        self._cannot_unblock = False
+
+    def add(self, box: ReplyBox) -> None:
+        self.boxes[box.key] = box
+
+    async def remove(self, box: ReplyBox) -> None:
+        """Take a reply queue away; the line closes with its last one."""
+        self.boxes.pop(box.key, None)
+        box.fail_all(MessageReceiveError(f"The client of service {box.core.service_name} was closed"))
+        if not self.boxes:
+            await self.close()
+
+    # Popping
+
+    def wants_pop(self) -> bool:
+        for box in self.boxes.values():
+            if box.pending:
+                return True
+        return False
+
+    def next_pop(self) -> tuple[bytes, Sequence[Owed]]:
+        waiting = [box for box in self.boxes.values() if box.pending]
+        now = monotonic()
+        longest = _SLICE_IN_SECONDS
+        if len(self.boxes) > 1 and (self._cannot_unblock or self.main is None or self.main.client_id is None):
+            longest = _SLICE_WITHOUT_UNBLOCK_IN_SECONDS
+        seconds = max(min(longest, self.sweep_at - now), _SHORTEST_SLICE_IN_SECONDS)
+        self.pop_ends_at = now + seconds
+        keys = [box.key for box in waiting]
+        self.popped_keys = frozenset(keys)
+        commands = pack(b"BLPOP", *keys, b"%.3f" % seconds)
+        owed: list[Owed] = [_Popped(self)]
+        for box in waiting:
+            most = _MOST_AT_ONCE if self.has_junk or len(waiting) > 1 else min(len(box.pending) - 1, _MOST_AT_ONCE)
+            if most > 0:
+                commands += pop_more(box.key, most)
+                owed.append(_PoppedMore(box))
+        self.has_junk = False
+        return commands, owed
+
+    def include(self, key: bytes) -> None:
+        """Have the pop under way wait on one more queue, by ending it: the next one will."""
+        self.popped_keys |= {key}
+        if self.main is not None and self.main.client_id is not None and not self._cannot_unblock:
+            self.command(pack(b"CLIENT", b"UNBLOCK", self.main.client_id), Answer(self._unblocked))
+
+    def _unblocked(self, reply: Reply) -> None:
+        if isinstance(reply, BrokerRefused):
+            self._cannot_unblock = True
+
+    def pop_refused(self, refusal: BrokerRefused) -> None:
+        """The broker does not let us pop: calls that wait for its answers fail, unless another is the master now."""
+        if not refusal.not_the_master:
+            for box in list(self.boxes.values()):
+                if box.pending:
+                    box.fail_all(box.core.refused_pop(refusal))
+        if self.main is not None:
+            self.main.lose(BrokerLost(str(refusal)))
+
+    # Time
+
+    def sweep_until(self, moment: float) -> None:
+        """Look for calls whose time is over at that moment at the latest."""
+        self.sweep_at = moment
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        self._sweeping = self.loop.call_later(max(moment - monotonic(), 0.001), self._sweep)
+
+    def _sweep(self) -> None:
+        self._sweeping = None
+        now = monotonic()
+        earliest = _NEVER
+        over: list[AwaitedReply] = []
+        for box in self.boxes.values():
+            for reply in box.pending.values():
+                moment = reply.forget_at
+                if moment <= now:
+                    over.append(reply)
+                elif moment < earliest:
+                    earliest = moment
+        self.sweep_at = earliest
+        if earliest < _NEVER:
+            self.sweep_until(earliest)
+        for reply in over:
+            self._time_is_over(reply)
+        if self.master.clock.is_due():
+            self.command(pack(b"TIME"), Answer(self._set_clock))
+
+    def _time_is_over(self, reply: AwaitedReply) -> None:
+        error = self.give_up(reply)
+        if reply.is_claimed:
+            core = reply.core
+            core.count("receive.error.timeout")
+            reply.failed(error or core.nothing_received())
+        else:
+            assert reply.box is not None
+            reply.box.pending.pop(reply.request_id, None)
+            reply.future.cancel()
+
+    def _set_clock(self, reply: Reply) -> None:
+        if isinstance(reply, list):
+            self.master.clock.set(reply)
+
+    # Faults
+
+    def main_lost(self, error: BrokerError) -> None:
+        if not self.wants_pop() or self._is_closed:
+            return
+        if isinstance(error, BrokerTimeout):
+            self._give_up_at = _NEVER  # it had died unseen, and another may be alive: calls end by their own time
+        elif self._recovering is None:
+            self._give_up_at = monotonic() + _RECOVERY_IN_SECONDS
+        if self._recovering is None:
+            self._recovering = self.loop.create_task(self._recover(), name="pysoa-recover")
+
+    async def _recover(self) -> None:
+        """Go on waiting: replies may still come to their queues when the broker is back."""
+        try:
+            while self.main is None and self.wants_pop() and not self._is_closed:
+                try:
+                    await asyncio.sleep(_PAUSE_IN_SECONDS)
+                    await self.open()
+                except (BrokerError, OSError) as error:
+                    if monotonic() < self._give_up_at:
+                        continue
+                    lost = error if isinstance(error, BrokerLost) else BrokerLost(str(error))
+                    for box in list(self.boxes.values()):
+                        if box.pending:
+                            box.fail_all(box.core.lost_pop(self.master, lost))
+                    return
+        finally:
+            self._recovering = None
+        self.schedule_flush()
+
+    async def close(self) -> None:
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        if self._recovering is not None:
+            self._recovering.cancel()
+            await asyncio.wait([self._recovering])
+        await super().close()
+
+
+_lines: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Master, ReplyLine]] = weakref.WeakKeyDictionary()
+
+
+def reply_line(master: Master) -> ReplyLine:
+    """The line to a master in the running event loop."""
+    lines: dict[Any, ReplyLine] = _lines.setdefault(asyncio.get_running_loop(), {})
+    line = lines.get(master)
+    if line is None or line._is_closed:
+        line = lines[master] = ReplyLine(master)
+    return line

@@ -1,0 +1,401 @@
+"""The server's end of the Redis gateway in an event loop.
+
+Each task that waits in ``receive_request_message`` is a free slot, and no more requests are popped than there are free
+slots: those that this worker cannot begin stay for others. While requests come faster than they are done, several are
+popped at once, as many as take about a millisecond to begin.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from typing import Any, Final
+
+from pysoa.common.clock import monotonic
+from pysoa.common.instruments import NO_METRICS, Recorder
+from pysoa.common.plugins import accepts_kwargs
+from pysoa.common.protocol.queues import is_reply_queue_of, queue_key, request_queue_name
+from pysoa.common.transport.async_base import AsyncServerTransport
+from pysoa.common.transport.base import ReceivedMessage
+from pysoa.common.transport.errors import (
+    InvalidMessageError,
+    MessageReceiveError,
+    MessageReceiveTimeout,
+    PySOATransportError,
+)
+from pysoa.common.transport.redis_gateway.async_connection import Owed, in_thread
+from pysoa.common.transport.redis_gateway.async_line import AsyncLine, Push
+from pysoa.common.transport.redis_gateway.backend.base import Master
+from pysoa.common.transport.redis_gateway.commands import Queue, blocking_pop, pop_more
+from pysoa.common.transport.redis_gateway.connection import BrokerError, BrokerLost, BrokerRefused, Reply
+from pysoa.common.transport.redis_gateway.core import RedisTransportServerCore
+from pysoa.common.transport.redis_gateway.keeper import Keeper, Pop
+from pysoa.common.transport.redis_gateway.settings import RedisServerTransportSchema
+from pysoa.common.types import Body
+
+__all__ = ("AsyncRedisServerTransport",)
+
+_logger = logging.getLogger(__name__)
+
+_SLICE_IN_SECONDS: Final = 5.0
+_SEND_LIMIT_IN_SECONDS: Final = 0.5  # a slow or full reply queue must not keep answers in memory
+_WORK_IN_HAND_IN_SECONDS: Final = 0.001
+_LAST_WORDS_IN_SECONDS: Final = 1.0
+_MOST_REPLY_QUEUES: Final = 1024
+
+
+class _Response(Push):
+    """A response on its way."""
+
+    __slots__ = ()
+
+    def failed(self, error: PySOATransportError) -> None:
+        super().failed(error)
+        self.core.warn("refused response", "Dropped a response of %s: %s", self.core.service_name, error)
+
+
+class _Popped:
+    """Waits for the reply to the blocking pop."""
+
+    __slots__ = ("_line",)
+
+    def __init__(self, line: RequestLine) -> None:
+        self._line = line
+
+    def take(self, reply: Reply) -> None:
+        line = self._line
+        if isinstance(reply, list):
+            line.transport.popped(line, reply[1:])  # type: ignore[arg-type]
+        elif isinstance(reply, BrokerRefused):
+            line.pop_refused(reply)
+
+    def lost(self, error: BrokerLost) -> None:
+        pass  # the line hears of it
+
+
+class _PoppedMore:
+    """Waits for the requests that were there besides."""
+
+    __slots__ = ("_line",)
+
+    def __init__(self, line: RequestLine) -> None:
+        self._line = line
+
+    def take(self, reply: Reply) -> None:
+        line = self._line
+        line.has_backlog = isinstance(reply, list)
+        if isinstance(reply, list):
+            line.transport.popped(line, reply)  # type: ignore[arg-type]
+
+    def lost(self, error: BrokerLost) -> None:
+        pass
+
+
+class RequestLine(AsyncLine):
+    """The line on which requests come from one master, and answers go to it.
+
+    Attributes:
+        transport: what takes the requests.
+        has_backlog: whether the last pop of several has brought more than one.
+        reserved: how many requests the pop under way may bring.
+    """
+
+    pop_margin_in_seconds = 2.0
+
+    def __init__(self, master: Master, transport: AsyncRedisServerTransport) -> None:
+        super().__init__(master)
+        self.transport = transport
+        self.has_backlog = False
+        self.reserved = 0
+
+    def wants_pop(self) -> bool:
+        return self.transport.free_slots(self) > 0
+
+    def next_pop(self) -> tuple[bytes, Sequence[Owed]]:
+        transport = self.transport
+        commands, count = transport.pop_commands(self)
+        self.pop_ends_at = monotonic() + transport.slice_in_seconds
+        self.reserved = count
+        if count > 1:
+            return commands, [_Popped(self), _PoppedMore(self)]
+        return commands, [_Popped(self)]
+
+    def pop_refused(self, refusal: BrokerRefused) -> None:
+        if self.main is not None:
+            self.transport.line_fault(self, refusal)
+            self.main.lose(BrokerLost(str(refusal)))
+
+    def pop_ended(self) -> None:
+        super().pop_ended()
+        self.transport.release_waiters()
+
+    def main_lost(self, error: BrokerError) -> None:
+        self.reserved = 0
+        self.transport.line_fault(self, error)
+
+
+@accepts_kwargs(RedisServerTransportSchema())
+class AsyncRedisServerTransport(AsyncServerTransport):
+    """Receives the requests of one service over Redis, and sends the responses, in an event loop.
+
+    Args:
+        service_name: the service that is served.
+        metrics: a metrics recorder.
+        instance_index: the number of the worker among its siblings, from 1.
+        prefetch: how many requests may be popped at once, while they are begun quickly.
+        kwargs: the other settings of the transport, those of ``RedisServerTransport``.
+    """
+
+    encodes_values = True
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(service {self.service_name!r} at {self.core.backend_layer!r})"
+
+    def __init__(
+        self,
+        service_name: str,
+        metrics: Recorder = NO_METRICS,
+        instance_index: int = 1,
+        prefetch: int = 16,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(service_name, metrics, instance_index)
+        self.core = RedisTransportServerCore(service_name=service_name, metrics=metrics, **kwargs)
+        self.prefetch = prefetch
+        self.worker_id = uuid.uuid4().hex
+        self._key = queue_key(request_queue_name(service_name)).encode()
+        self.slice_in_seconds = min(self.core.receive_timeout_in_seconds, _SLICE_IN_SECONDS)
+        self._standard_pop = blocking_pop(self._key, self.slice_in_seconds)
+        self._pops_of_more = [pop_more(self._key, count) for count in range(max(prefetch, 1))]
+        self._lines: list[RequestLine] = []
+        self._held: deque[bytes] = deque()  # the keeper puts these back when the loop is held up
+        self._line_of: dict[int, RequestLine] = {}  # of what is held, where there are several
+        self._waiters: list[asyncio.Future[None]] = []
+        self._faults: deque[MessageReceiveError] = deque()
+        self._is_stopping = False
+        self._is_waking = False
+        self._time_to_begin = _WORK_IN_HAND_IN_SECONDS / 8
+        self._last_line: RequestLine | None = None
+        self._reply_queues: OrderedDict[str, tuple[Queue, int]] = OrderedDict()
+        self._keeper: Keeper | None = None
+
+    # Serving
+
+    async def start_serving(self) -> None:
+        self._is_stopping = False
+        keeper = Keeper(self.core, self.worker_id, self._key, self._held, self._pops_under_way)
+        await in_thread(keeper.start)
+        self._keeper = keeper
+
+    def stop_taking(self) -> None:
+        self._is_stopping = True
+        if self._keeper is not None:
+            self._keeper.release_pops()
+
+    def release_waiters(self) -> None:
+        """Let those who wait know, after ``stop_taking``, that nothing comes any more; to be called in the loop."""
+        if self._is_stopping and not self._held and not any(line.is_popping for line in self._lines):
+            self._wake_all()
+
+    def _wake_all(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _pops_under_way(self) -> list[Pop]:
+        return [
+            (line.master, line.main.client_id)
+            for line in self._lines
+            if line.is_popping and line.main is not None and line.main.client_id is not None
+        ]
+
+    async def aclose(self) -> None:
+        self._is_stopping = True
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            await in_thread(keeper.stop)
+        limit = monotonic() + _LAST_WORDS_IN_SECONDS
+        while any(line.owes for line in self._lines) and monotonic() < limit:
+            await asyncio.sleep(0.005)
+        for line in self._lines:
+            await line.close()
+        if self._held:
+            _logger.error("Lost %d requests that had been taken and could not be put back", len(self._held))
+        if self._lines:
+            self._lines = []
+            await in_thread(self.core.backend_layer.close)
+
+    # Receiving
+
+    async def receive_request_message(self) -> ReceivedMessage:
+        keeper = self._keeper
+        while True:
+            if self._held:
+                try:
+                    message = self._take_held(keeper)
+                except MessageReceiveTimeout:
+                    continue  # it has expired
+                if message is not None:
+                    return message
+                continue
+            if keeper is not None:
+                keeper.job_began = 0.0
+            if self._faults:
+                raise self._faults.popleft()
+            if self._is_stopping and not any(line.is_popping for line in self._lines):
+                self._wake_all()
+                raise self.core.nothing_received()
+            await self._wait()
+
+    def _take_held(self, keeper: Keeper | None) -> ReceivedMessage | None:
+        """Read the next of the requests that were popped; None where the keeper has just put it back."""
+        try:
+            data = self._held.popleft()
+        except IndexError:
+            return None
+        if len(self._lines) > 1:
+            self._last_line = self._line_of.pop(id(data), self._lines[0])
+        line = self._last_line
+        assert line is not None
+        if keeper is not None:
+            now = monotonic()
+            if keeper.job_began:
+                # Time from one beginning to the next: what a request costs the loop at once.
+                self._time_to_begin += (now - keeper.job_began - self._time_to_begin) * 0.1
+            keeper.job_began = now if self._held else 0.0
+        if self._held and self._waiters and not self._is_waking:
+            self._wake()  # should this one be suspended, another goes on
+        core = self.core
+        frame = core.whole_frame(data, None)
+        assert frame is not None  # without an assembler, a frame is whole or refused
+        message = core.decode(frame, line.master.clock)
+        reply_to = message.meta.get("reply_to") if message.meta else None
+        if type(reply_to) is not str or reply_to not in self._reply_queues:
+            self._check_reply_to(reply_to)
+        return message
+
+    def _check_reply_to(self, reply_to: object) -> None:
+        if reply_to is None:
+            self.core.count("send.error.missing_reply_queue")
+            raise InvalidMessageError("Missing reply queue name")
+        if not is_reply_queue_of(self.service_name, reply_to):
+            self.core.count("receive.error.foreign_reply_queue")
+            raise InvalidMessageError(f"reply_to is not a reply queue of service {self.service_name}")
+
+    async def _wait(self) -> None:
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        if not self._lines:
+            await self._open_lines()
+        for line in self._lines:
+            if not line.is_popping:
+                line.schedule_flush()
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                self._wake()  # it was to take something: another must
+            raise
+        finally:
+            self._is_waking = False
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+
+    async def _open_lines(self) -> None:
+        until = monotonic() + self.core.receive_timeout_in_seconds
+        try:
+            masters = await in_thread(lambda: self.core.backend_layer.masters(until))
+        except BrokerError as error:
+            self.core.count("receive.error.connection")
+            raise MessageReceiveError(f"Cannot get connection: {error}") from error
+        if not self._lines:
+            self._lines = [RequestLine(master, self) for master in masters]
+
+    def _wake(self) -> None:
+        while self._waiters:
+            waiter = self._waiters.pop()
+            if not waiter.done():
+                self._is_waking = True
+                waiter.set_result(None)
+                return
+
+    def free_slots(self, line: RequestLine) -> int:
+        """How many requests may be popped by one line now."""
+        if self._is_stopping:
+            return 0
+        free = len(self._waiters) + self._is_waking - len(self._held)
+        for other in self._lines:
+            if other is not line and other.is_popping:
+                free -= other.reserved
+        return free
+
+    def pop_commands(self, line: RequestLine) -> tuple[bytes, int]:
+        """The commands of the next pop of a line, and how many requests it may bring."""
+        most = min(self.free_slots(line), self.prefetch, int(_WORK_IN_HAND_IN_SECONDS / self._time_to_begin))
+        if len(self._lines) > 1:
+            most = 1  # each master has a pop of its own
+        if most > 1:
+            return self._standard_pop + self._pops_of_more[most - 1], most
+        return self._standard_pop, 1
+
+    def popped(self, line: RequestLine, frames: list[bytes]) -> None:
+        """Take requests in, and have one of those who wait begin."""
+        self._last_line = line
+        self._faults.clear()
+        if len(self._lines) > 1:
+            self._line_of.update((id(frame), line) for frame in frames)
+        self._held.extend(frames)
+        if len(self._held) > 1 and self._keeper is not None:
+            self._keeper.job_began = monotonic()
+            self._keeper.something_held()
+        if not self._is_waking:
+            self._wake()
+
+    def line_fault(self, line: RequestLine, error: BrokerError) -> None:
+        """A connection has broken or could not be opened: one of those who wait is told, and tries again."""
+        if self._keeper is not None:
+            self._keeper.announce_again()
+        if self._is_stopping:
+            self._wake_all()
+            return
+        if isinstance(error, BrokerRefused):
+            fault = self.core.refused_pop(error)
+        elif isinstance(error, BrokerLost):
+            fault = self.core.lost_pop(line.master, error)
+        else:
+            self.core.count("receive.error.connection")
+            fault = MessageReceiveError(f"Cannot get connection: {error}")
+        if not self._faults:
+            self._faults.append(fault)
+            self._wake()
+
+    def seconds_until(self, expiry: float) -> float:
+        line = self._last_line
+        return expiry - line.master.clock.now() if line is not None else super().seconds_until(expiry)
+
+    # Sending
+
+    async def send_response_message(self, request_id: int, meta: dict[str, Any], body: Body) -> None:
+        reply_to = meta.get("reply_to")
+        if not reply_to:
+            self.core.count("send.error.missing_reply_queue")
+            raise InvalidMessageError("Missing reply queue name")
+        core = self.core
+        until = monotonic() + _SEND_LIMIT_IN_SECONDS
+        queue, index = self._reply_queues.get(reply_to) or self._reply_queue(reply_to)
+        line = self._lines[index]
+        frames = core.sealed(request_id, meta, body, line.master.clock.now() + core.message_expiry_in_seconds)
+        line.push(_Response(core, queue, frames, until))
+
+    def _reply_queue(self, name: str) -> tuple[Queue, int]:
+        key = queue_key(name)
+        queue = Queue(key.encode(), self.core.reply_queue_life_in_seconds)
+        index = self.core.backend_layer.index_of(key, 0.0)
+        self._reply_queues[name] = queue, index
+        if len(self._reply_queues) > _MOST_REPLY_QUEUES:
+            self._reply_queues.popitem(last=False)
+        return queue, index
