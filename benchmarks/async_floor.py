@@ -61,12 +61,17 @@ class Pushes:
 
 
 class Line(asyncio.Protocol):
-    """One connection. What a pop brings is given to ``received``; the answers to pushes are dropped."""
+    """One connection. What a pop brings is given to ``received``; the answers to pushes are dropped.
+
+    Attributes:
+        replies_of_pop: 2 where the pop under way is ``BLPOP`` and ``LPOP``, 1 where it is ``BLPOP`` alone.
+        write: sends bytes.
+    """
 
     def __init__(self) -> None:
+        self.replies_of_pop = 2
         self._reader = hiredis.Reader()
-        self._first: Any = None
-        self._is_first = True
+        self._popped: list[bytes] | None = None
         self.write: Any = None
 
     def connection_made(self, transport: Any) -> None:
@@ -80,14 +85,13 @@ class Line(asyncio.Protocol):
                 continue  # of RPUSH or EXPIRE
             if isinstance(reply, hiredis.ReplyError):
                 raise reply
-            if self._is_first:  # of BLPOP; that of LPOP follows
-                self._is_first = False
-                self._first = reply
-                continue
-            self._is_first = True
-            popped = [] if self._first is None else [self._first[1]]
-            if reply is not None:
-                popped += reply
+            if self._popped is None:  # of BLPOP: the list's name and a message
+                self._popped = reply[1:] if reply else []
+                if self.replies_of_pop == 2:
+                    continue
+            elif reply:  # of LPOP
+                self._popped += reply
+            popped, self._popped = self._popped, None
             self.received(popped)
 
     def received(self, messages: list[bytes]) -> None:
@@ -131,10 +135,8 @@ class FloorClient(Line):
         self._pushes = Pushes(request_key(variant), joined=variant == "joined", expiry_in_seconds=3600)
         self._message = message_from(os.getpid())
         reply_key = self._message[:REPLY_KEY_SIZE]
-        self._pops = [
-            pack(b"BLPOP", reply_key, b"2.000") + pack(b"LPOP", reply_key, b"%d" % count)
-            for count in range(1, LARGEST_POP + 1)
-        ]
+        self._pop = pack(b"BLPOP", reply_key, b"2.000")
+        self._pops_of_more = [pack(b"LPOP", reply_key, b"%d" % count) for count in range(LARGEST_POP + 1)]
         self._unsent: list[bytes] = []
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._pop_is_under_way = False
@@ -161,7 +163,9 @@ class FloorClient(Line):
             self._pusher.write(packet)
         elif self._waiting:
             self._pop_is_under_way = True
-            self.write(packet + self._pops[min(len(self._waiting), LARGEST_POP) - 1])
+            more = min(len(self._waiting) - 1, LARGEST_POP)
+            self.replies_of_pop = 2 if more else 1
+            self.write(packet + self._pop + self._pops_of_more[more] if more else packet + self._pop)
 
     def received(self, messages: list[bytes]) -> None:
         self._pop_is_under_way = False

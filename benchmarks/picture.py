@@ -15,18 +15,20 @@ LABEL_HEIGHT = 16
 
 
 class Line(NamedTuple):
-    """One line of the picture. Its colours are those of its CSS class."""
+    """One line of the picture, with its colours on light and on dark ground."""
 
     entry: str
     label: str
     css_class: str
+    light: str
+    dark: str
 
 
 LINES = (
-    Line(FLOOR.name, "Redis floor", "floor"),
-    Line(PYSOA.name, "PySOA 2", "pysoa"),
-    Line(NATS.name, "NATS micro", "nats"),
-    Line(GRPC.name, "gRPC asyncio", "grpc"),
+    Line(FLOOR.name, "Redis floor", "floor", "#6e7781", "#9198a1"),
+    Line(PYSOA.name, "PySOA 2", "pysoa", "#0969da", "#4493f8"),
+    Line(NATS.name, "NATS micro", "nats", "#bc4c00", "#f0883e"),
+    Line(GRPC.name, "gRPC asyncio", "grpc", "#1a7f37", "#3fb950"),
 )
 
 STYLE = """
@@ -36,17 +38,14 @@ text { font: 13px system-ui, sans-serif; fill: #24292f }
 .card { fill: #ffffff; stroke: #d0d7de }
 .grid { stroke: #d8dee4 }
 .line { fill: none; stroke-width: 2.5; stroke-linejoin: round }
-.floor { --own: #6e7781 } .pysoa { --own: #0969da } .nats { --own: #bc4c00 } .grpc { --own: #1a7f37 }
-.line { stroke: var(--own) } .dot, .label { fill: var(--own) }
 .line.floor { stroke-dasharray: 6 4 }
 .label { font-weight: 600 }
-@media (prefers-color-scheme: dark) {
-  text { fill: #e6edf3 }
-  .note { fill: #9198a1 }
-  .card { fill: #0d1117; stroke: #3d444d }
-  .grid { stroke: #2f353d }
-  .floor { --own: #9198a1 } .pysoa { --own: #4493f8 } .nats { --own: #f0883e } .grpc { --own: #3fb950 }
-}
+"""
+DARK_STYLE = """
+text { fill: #e6edf3 }
+.note { fill: #9198a1 }
+.card { fill: #0d1117; stroke: #3d444d }
+.grid { stroke: #2f353d }
 """
 
 
@@ -62,7 +61,7 @@ def picture(shapes: Shapes) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
         "<title>Calls a second by number of concurrent callers</title>",
-        f"<style>{STYLE}</style>",
+        f"<style>{style()}</style>",
         f'<rect class="card" x="0.5" y="0.5" width="{WIDTH - 1}" height="{HEIGHT - 1}" rx="8"/>',
         _text("Calls a second by number of concurrent callers", 20, 30, "title"),
         _text("one client process, one server process, one broker, two cores; higher is better", 20, 49, "note"),
@@ -86,6 +85,21 @@ def picture(shapes: Shapes) -> str:
         parts += [f'<circle class="dot {line.css_class}" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in at]
         parts.append(_text(line.label, WIDTH - RIGHT + 12, label_y + 4, f"label {line.css_class}"))
     return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def style() -> str:
+    """The style sheet. It brings its own ground, so that the picture can be read on any page."""
+
+    def colours(shade: str) -> str:
+        rules = []
+        for line in LINES:
+            colour = getattr(line, shade)
+            rules.append(f".line.{line.css_class} {{ stroke: {colour} }}")
+            rules.append(f".dot.{line.css_class}, .label.{line.css_class} {{ fill: {colour} }}")
+        return "\n".join(rules)
+
+    dark = f"@media (prefers-color-scheme: dark) {{{DARK_STYLE}{colours('dark')}\n}}"
+    return f"{STYLE}{colours('light')}\n{dark}\n"
 
 
 def tick_step(highest: float) -> float:

@@ -139,12 +139,12 @@ def shapes_table(shapes: Shapes) -> list[str]:
 
 def targets_table(shapes: Shapes, memory_growth: dict[str, float]) -> list[str]:
     """A row for each target: what was reached, the limit, and whether it is met."""
-    lines = [f"{'target':<48}{'reached':>9}{'wanted':>10}"]
+    lines = [f"{'target':<60}{'reached':>9}{'wanted':>10}"]
     for target in TARGETS:
         reached = target.reached(shapes)
         wanted = f"{'>=' if target.figure == 'rate' else '<='} {target.limit:g}"
         if reached is None:
-            lines.append(f"{target.text():<48}{'-':>9}{wanted:>10}  left out")
+            lines.append(f"{target.text():<60}{'-':>9}{wanted:>10}  left out")
         else:
             lines.append(_target_row(target.text(), reached, wanted, met=target.is_met(reached)))
     for name, growth in memory_growth.items():
@@ -156,4 +156,4 @@ def targets_table(shapes: Shapes, memory_growth: dict[str, float]) -> list[str]:
 
 def _target_row(text: str, reached: float, wanted: str, *, met: bool) -> str:
     shown = f"{reached:.0f}" if reached >= 100 else f"{reached:.2f}"
-    return f"{text:<48}{shown:>9}{wanted:>10}  {'met' if met else 'missed'}"
+    return f"{text:<60}{shown:>9}{wanted:>10}  {'met' if met else 'missed'}"
