@@ -31,11 +31,11 @@ demo: python
 	@.venvs/demo/bin/pysoa demo $(ARGS)
 
 test: python
-	@$(ENVIRONMENT) .venv --extras embedded,currency --groups test,lint
+	@$(ENVIRONMENT) .venv --extras embedded,currency,fast --groups test,lint
 	.venv/bin/python $(PYTEST) $(ARGS)
 
 check: python
-	@$(ENVIRONMENT) .venv --extras embedded,currency --groups test,lint
+	@$(ENVIRONMENT) .venv --extras embedded,currency,fast --groups test,lint
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
@@ -43,12 +43,12 @@ check: python
 	.venv/bin/python -m pytest -q -p no:cacheprovider tests/unit/test_floors.py tests/unit/test_public_docstrings.py
 
 bench: python
-	@$(ENVIRONMENT) .venvs/bench --extras embedded,fast
+	@$(ENVIRONMENT) .venv --extras embedded,currency,fast --groups test,lint
 	-@$(ENVIRONMENT) .venvs/bench-peers --without-package benchmarks/peers/requirements.txt
-	@.venvs/bench/bin/python -m benchmarks $(ARGS)
+	@.venv/bin/python -m benchmarks $(ARGS)
 
 format: python
-	@$(ENVIRONMENT) .venv --extras embedded,currency --groups test,lint
+	@$(ENVIRONMENT) .venv --extras embedded,currency,fast --groups test,lint
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 

@@ -10,7 +10,7 @@ from benchmarks.report import Shapes
 from benchmarks.shapes import CALLERS, FLOOR, GRPC, NATS, PYSOA, callers
 
 WIDTH, HEIGHT = 720, 420
-LEFT, RIGHT, TOP, BOTTOM = 84, 132, 66, 62
+LEFT, RIGHT, TOP, BOTTOM = 84, 132, 78, 62
 LABEL_HEIGHT = 16
 
 
@@ -64,7 +64,7 @@ def picture(shapes: Shapes) -> str:
         f"<style>{style()}</style>",
         f'<rect class="card" x="0.5" y="0.5" width="{WIDTH - 1}" height="{HEIGHT - 1}" rx="8"/>',
         _text("Calls a second by number of concurrent callers", 20, 30, "title"),
-        _text("one client process, one server process, one broker, two cores; higher is better", 20, 49, "note"),
+        _text("one process of each client and server; medians of one run; higher is better", 20, 49, "note"),
     ]
     for number in range(round(highest / step) + 1):
         y = _y(number * step, highest)

@@ -78,6 +78,7 @@ CLIENT_MUST_NOT_LOAD = {
     "click",
     "conformity",
     "currint",
+    "greenlet",
     "multiprocessing",
     "opentelemetry",
     "pydantic",

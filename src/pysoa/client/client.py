@@ -6,13 +6,12 @@ something in the place of ``send_request`` or ``get_all_responses``, by patching
 
 from __future__ import annotations
 
-import os
-import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from pysoa.client.awaited import AwaitedCall, AwaitedResponses, gather_from_stand_in
+from pysoa.client.base import ClientBase, Responses, warn_of_continue_on_error
 from pysoa.client.calls import (
     ActionRequestArgument,  # noqa: F401 - one of the names that the first PySOA has here
     ActionRequestArgumentIterable,
@@ -20,29 +19,23 @@ from pysoa.client.calls import (
     JobRequestArgument,
     action_result,
     check_response,
-    make_context,
-    make_control,
     request_headers,
 )
-from pysoa.client.errors import CallActionError, CallJobError, ImproperlyConfigured, InvalidExpansionKey, NoResponse
+from pysoa.client.errors import NoResponse
 from pysoa.client.future import FutureSOAResponse
 from pysoa.client.handler import ServiceHandler
 from pysoa.client.jobs import Jobs, SentJobs, by_service, one_by_one
-from pysoa.client.settings import ClientSettings
 from pysoa.common.clock import monotonic
-from pysoa.common.forks import BuildLock
 from pysoa.common.switches import Switch
-from pysoa.common.transport.errors import PySOATransportError
-from pysoa.common.types import ActionRequest, ActionResponse, Body, Context, JobRequest, JobResponse
+from pysoa.common.types import ActionRequest, ActionResponse, Body, Context, JobResponse
 
 __all__ = ("Client", "ServiceHandler")
 
 _Result = TypeVar("_Result")
 _Expansions = Mapping[str, Iterable[str]]
-_Responses = list[JobResponse | PySOATransportError]
 
 
-class Client:
+class Client(ClientBase[ServiceHandler]):
     """Calls actions of services and gives back their responses.
 
     Any thread may use a client, and several at once; it may be carried over a fork. Making one opens no connection. As
@@ -66,24 +59,11 @@ class Client:
     response came in time), ``SerializationError`` where the request cannot be written, ``ImproperlyConfigured`` where
     the service is not known, and ``ValueError`` and ``TypeError`` where arguments are wrong. Each ``PySOAError`` says
     by its ``outcome`` whether the actions can have run.
-
-    Attributes:
-        config: the settings as given.
-        settings: the checked settings of each service, by its name.
-        context: headers for people's code that every request gets.
-        handlers: what talks to each service, by its name, from the first use on.
     """
 
-    settings_class: Any = ClientSettings
     handler_class: Any = ServiceHandler
 
     FutureResponse = FutureSOAResponse
-
-    ImproperlyConfigured = ImproperlyConfigured
-    InvalidExpansionKey = InvalidExpansionKey
-    CallJobError = CallJobError
-    JobError = CallJobError
-    CallActionError = CallActionError
 
     def __init__(
         self,
@@ -92,35 +72,8 @@ class Client:
         settings_class: Any = None,
         context: Context | None = None,
     ) -> None:
-        """Check the settings.
-
-        Args:
-            config: settings of each service, by its name.
-            expansion_config: has to be empty in this release.
-            settings_class: takes the place of the class attribute: a class, or a callable that gives settings.
-            context: headers for people's code that every request gets.
-
-        Raises:
-            Settings.ImproperlyConfigured: the settings of a service are wrong.
-            ImproperlyConfigured: expansions are configured.
-        """
-        if expansion_config:
-            raise self.ImproperlyConfigured("expansions are not supported by this development release")
-        if settings_class:
-            self.settings_class = settings_class
-        self.config = config or {}
-        self.context: Context = context or {}
-        self.settings = {name: self.settings_class(settings) for name, settings in self.config.items()}
-        self.handlers: dict[str, ServiceHandler] = {}
-        self._building = BuildLock()
+        super().__init__(config, expansion_config, settings_class, context)
         self._stand_ins: dict[str, AwaitedResponses] = {}
-
-    def with_context(self, context: Context) -> Self:
-        """A client with another base context that shares all else with this one, connections included."""
-        client = object.__new__(type(self))
-        client.__dict__.update(self.__dict__)
-        client.context = context
-        return client
 
     def close(self) -> None:
         """Give back all connections. A client that is used again opens them again."""
@@ -159,7 +112,7 @@ class Client:
             Its response; where the job has errors and ``raise_job_errors`` is False, the list of those.
         """
         if continue_on_error is not None:
-            _warn_of_continue_on_error("call_action")
+            warn_of_continue_on_error("Client.call_action")
         actions = [ActionRequest(action, {} if body is None else body)]
         response = self._call(
             service_name,
@@ -218,7 +171,7 @@ class Client:
             errors, or the error that was caught.
         """
         if continue_on_error is not None:
-            _warn_of_continue_on_error("call_actions_parallel")
+            warn_of_continue_on_error("Client.call_actions_parallel")
         headers = request_headers(timeout, switches, correlation_id, False, context, control_extra)
         responses = self._call_jobs(one_by_one(service_name, actions), catch_transport_errors, timeout, headers)
         return self._action_results(responses, service_name, raise_job_errors, raise_action_errors)
@@ -268,11 +221,11 @@ class Client:
     ) -> FutureSOAResponse[ActionResponse]:
         """As ``call_action``, but return once the request is sent."""
         if continue_on_error is not None:
-            _warn_of_continue_on_error("call_action_future")
+            warn_of_continue_on_error("Client.call_action_future")
         jobs = [(service_name, [ActionRequest(action, {} if body is None else body)])]
         headers = request_headers(timeout, switches, correlation_id, False, context, control_extra)
 
-        def result(responses: _Responses) -> ActionResponse:
+        def result(responses: Responses) -> ActionResponse:
             return next(self._action_results(responses, service_name, raise_job_errors, raise_action_errors))
 
         return self._future(jobs, False, timeout, headers, result)
@@ -294,7 +247,7 @@ class Client:
         """As ``call_actions``, but return once the request is sent."""
         headers = request_headers(timeout, switches, correlation_id, continue_on_error, context, control_extra)
 
-        def result(responses: _Responses) -> JobResponse:
+        def result(responses: Responses) -> JobResponse:
             return self._checked(responses, raise_job_errors, raise_action_errors)[0]
 
         return self._future([(service_name, actions)], False, timeout, headers, result)
@@ -317,10 +270,10 @@ class Client:
     ) -> FutureSOAResponse[Generator[ActionResponse, None, None]]:
         """As ``call_actions_parallel``, but return once the requests are sent. Its result can be gone through once."""
         if continue_on_error is not None:
-            _warn_of_continue_on_error("call_actions_parallel_future")
+            warn_of_continue_on_error("Client.call_actions_parallel_future")
         headers = request_headers(timeout, switches, correlation_id, False, context, control_extra)
 
-        def result(responses: _Responses) -> Generator[ActionResponse, None, None]:
+        def result(responses: Responses) -> Generator[ActionResponse, None, None]:
             return self._action_results(responses, service_name, raise_job_errors, raise_action_errors)
 
         return self._future(one_by_one(service_name, actions), catch_transport_errors, timeout, headers, result)
@@ -342,7 +295,7 @@ class Client:
         """As ``call_jobs_parallel``, but return once the requests are sent."""
         headers = request_headers(timeout, switches, correlation_id, continue_on_error, context, control_extra)
 
-        def result(responses: _Responses) -> list[JobResponse]:
+        def result(responses: Responses) -> list[JobResponse]:
             return self._checked(responses, raise_job_errors, raise_action_errors)
 
         return self._future(by_service(jobs), catch_transport_errors, timeout, headers, result)
@@ -378,10 +331,15 @@ class Client:
             The request id.
         """
         handler = self._get_handler(service_name)
-        job_request = JobRequest(
-            make_control(continue_on_error, suppress_response, message_expiry_in_seconds, control_extra),
-            make_context(self.context, context, switches, correlation_id, _new_correlation_id),
+        job_request = self._job_request(
             actions,
+            switches,
+            correlation_id,
+            continue_on_error,
+            context,
+            control_extra,
+            message_expiry_in_seconds,
+            suppress_response,
         )
         return handler.send_request(job_request, message_expiry_in_seconds)
 
@@ -400,20 +358,6 @@ class Client:
         """
         handler = self._get_handler(service_name)
         return handler.get_all_responses(receive_timeout_in_seconds)
-
-    def _get_handler(self, service_name: str) -> ServiceHandler:
-        try:
-            return self.handlers[service_name]
-        except (KeyError, TypeError):
-            pass
-        if not isinstance(service_name, str):
-            raise ValueError(f'Called service name "{service_name!s}" must be unicode')
-        with self._building:
-            if service_name not in self.handlers:
-                if service_name not in self.settings:
-                    raise self.ImproperlyConfigured(f'Unrecognized service name "{service_name}"')
-                self.handlers[service_name] = self.handler_class(service_name, self.settings[service_name])
-            return self.handlers[service_name]
 
     def _handler_for_call(self, service_name: str) -> ServiceHandler | None:
         """The handler that a call of this service will go through; None where that is not certain.
@@ -494,7 +438,7 @@ class Client:
 
     def _call_jobs(
         self, jobs: Jobs, catch_transport_errors: bool, timeout: float | None, headers: dict[str, Any]
-    ) -> _Responses:
+    ) -> Responses:
         since = monotonic()
         sent = SentJobs(
             self, jobs, headers, catch_transport_errors=catch_transport_errors, wait=True, timeout=timeout or None
@@ -507,7 +451,7 @@ class Client:
         catch_transport_errors: bool,
         timeout: float | None,
         headers: dict[str, Any],
-        result: Callable[[_Responses], _Result],
+        result: Callable[[Responses], _Result],
     ) -> FutureSOAResponse[_Result]:
         sent = SentJobs(self, jobs, headers, catch_transport_errors=catch_transport_errors, wait=False, timeout=None)
 
@@ -516,35 +460,8 @@ class Client:
 
         return self.FutureResponse(get_response)
 
-    def _checked(self, responses: _Responses, raise_job_errors: bool, raise_action_errors: bool) -> list[JobResponse]:
-        for response in responses:
-            if isinstance(response, JobResponse):
-                check_response(response, raise_job_errors, raise_action_errors, self)
-        return responses  # type: ignore[return-value] # errors among them only where the caller asks for that
-
-    def _action_results(
-        self, responses: _Responses, service_name: str, raise_job_errors: bool, raise_action_errors: bool
-    ) -> Generator[ActionResponse, None, None]:
-        results: list[Any] = [
-            action_result(response, service_name, raise_job_errors, raise_action_errors, self)
-            if isinstance(response, JobResponse)
-            else response
-            for response in responses
-        ]
-        return (result for result in results)
-
 
 # To see whether somebody stands in for them.
 _send_request = Client.send_request
 _get_all_responses = Client.get_all_responses
 _handler_get_all_responses = ServiceHandler.get_all_responses
-
-
-def _new_correlation_id() -> str:
-    return os.urandom(16).hex()
-
-
-def _warn_of_continue_on_error(method: str) -> None:
-    warnings.warn(
-        f"Client.{method}: continue_on_error means nothing for jobs of one action", DeprecationWarning, stacklevel=3
-    )

@@ -9,7 +9,7 @@ from pysoa.common.fields import NO_KWARGS
 from pysoa.common.plugins import accepts_kwargs
 from pysoa.common.types import JobRequest, JobResponse
 
-__all__ = ("ClientMiddleware", "ClientRequestMiddlewareTask", "ClientResponseMiddlewareTask")
+__all__ = ("AsyncClientMiddleware", "ClientMiddleware", "ClientRequestMiddlewareTask", "ClientResponseMiddlewareTask")
 
 ClientRequestMiddlewareTask: TypeAlias = Callable[[int, dict[str, Any], JobRequest, float | None], None]
 """Sends a request: request id, meta, job request, seconds until it expires."""
@@ -34,3 +34,8 @@ class ClientMiddleware:
     def response(self, get_response: ClientResponseMiddlewareTask) -> ClientResponseMiddlewareTask:
         """Wrap receiving. ``get_response`` gives ``(None, None)`` when no request is outstanding."""
         return get_response
+
+
+@accepts_kwargs(NO_KWARGS)
+class AsyncClientMiddleware(ClientMiddleware):
+    """Wraps what an asyncio client does; both methods take and give coroutine functions."""

@@ -6,25 +6,20 @@ code.
 
 from __future__ import annotations
 
-import operator
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from types import FrameType
 from typing import Any, TypeVar, cast
 
 from pysoa.client.client import Client
-from pysoa.common.constants import ERROR_CODE_RESPONSE_NOT_SERIALIZABLE, ERROR_CODE_RESPONSE_TOO_LARGE
 from pysoa.common.instruments import NO_METRICS, TimerResolution
 from pysoa.common.logging import PySOALogContextFilter
-from pysoa.common.serializer.errors import InvalidField
 from pysoa.common.serializer.values import plain
 from pysoa.common.transport.base import ServerTransport
 from pysoa.common.transport.errors import (
     MessageReceiveTimeout,
-    MessageTooLarge,
-    PySOATransportError,
 )
-from pysoa.common.types import ActionResponse, Body, Context, JobResponse, job_response_message
+from pysoa.common.types import ActionRequest, ActionResponse, Body, Context, JobResponse, job_response_message
 from pysoa.server import jobs
 from pysoa.server.action.base import prepare_schemas
 from pysoa.server.action.introspection import IntrospectionAction
@@ -38,13 +33,17 @@ from pysoa.server.internal.signals import ignore_shutdown_signals
 from pysoa.server.internal.types import RequestSwitchSet
 from pysoa.server.middleware import ServerMiddleware, ServerMiddlewareActionTask, ServerMiddlewareJobTask
 from pysoa.server.settings import ServerSettings
-from pysoa.server.types import ActionType, EnrichedActionRequest, EnrichedJobRequest, IntrospectionActionType
+from pysoa.server.types import (
+    ActionType,
+    EnrichedActionRequest,
+    EnrichedJobRequest,
+    IntrospectionActionType,
+    RunCoroutine,
+)
 
 __all__ = ("HarakiriInterrupt", "Server", "ServerMiddlewareActionTask", "ServerMiddlewareJobTask")
 
 Task = TypeVar("Task", bound=Callable[..., Any])
-
-_ERRORS = operator.attrgetter("errors")
 
 _push_log_context = PySOALogContextFilter.push_logging_request_context
 _pop_log_context = PySOALogContextFilter.clear_logging_request_context
@@ -213,10 +212,7 @@ class Server(ServerReports):
 
     def _serve(self, request_id: int, meta: dict[str, Any], job_request: Body) -> None:
         """Everything between receiving and the hook afterwards."""
-        job_logger = self.job_logger
-        if job_logger.isEnabledFor(self.request_log_success_level):
-            job_logger.log(self.request_log_success_level, "Job request: %s", self._loggable(job_request))
-
+        self._log_request(job_request)
         watch = self._process.watch
         try:
             if watch is not None:
@@ -230,24 +226,10 @@ class Server(ServerReports):
         if watch is not None:
             watch.end()
 
-        version = jobs.client_version(meta)
-        try:
-            message = job_response_message(job_response, version)
-            failed = bool(job_response.errors) or any(map(_ERRORS, job_response.actions))
-        except Exception as error:  # boundary: middleware may return anything
-            self._record("server.error.response_conversion_failure")
-            variables = {"job_response": job_response}
-            job_response = self.handle_unhandled_exception(error, JobResponse, variables=variables)
-            message, failed = job_response_message(job_response, version), True
-
+        message, failed = self._message_of(job_response, meta)
         if not jobs.is_response_suppressed(job_request):
             self._send(request_id, meta, job_request, message)
-
-        level = self.request_log_error_level if failed else self.request_log_success_level
-        if job_logger.isEnabledFor(level):
-            if level > self.request_log_success_level and not job_logger.isEnabledFor(self.request_log_success_level):
-                job_logger.log(level, "Job request: %s", self._loggable(job_request))
-            job_logger.log(level, "Job response: %s", self._loggable(message))
+        self._log_response(job_request, message, failed)
         if watch is not None:
             watch.begin()  # the hook afterwards has its own time
 
@@ -257,25 +239,10 @@ class Server(ServerReports):
         try:
             transport.send_response_message(request_id, meta, message if transport.encodes_values else plain(message))
             return
-        except MessageTooLarge as error:
-            self._record("server.error.response_too_large")
-            response = self.handle_job_error_code(
-                ERROR_CODE_RESPONSE_TOO_LARGE,
-                jobs.RESPONSE_TOO_LARGE,
-                job_request,
-                message,
-                extra={"serialized_length_in_bytes": error.message_size_in_bytes},
-            )
-        except InvalidField:
-            self._record("server.error.response_not_serializable")
-            response = self.handle_job_error_code(
-                ERROR_CODE_RESPONSE_NOT_SERIALIZABLE, jobs.RESPONSE_NOT_SERIALIZABLE, job_request, message
-            )
-        except PySOATransportError as error:
-            self._faults.note("Dropped a response that cannot be sent", error)
-            return
         except Exception as error:  # boundary: serializers and transports may be users' code
-            response = self.handle_unhandled_exception(error, JobResponse)
+            response = self._replacement(error, job_request, message)
+        if response is None:
+            return
         try:
             transport.send_response_message(request_id, meta, job_response_message(response, jobs.client_version(meta)))
         except Exception as error:  # boundary: there is nobody left to tell
@@ -287,18 +254,8 @@ class Server(ServerReports):
         Whatever goes wrong is in the response.
         """
         try:
-            if errors := jobs.job_request_errors(job_request):
-                raise JobError(errors)
-            request = EnrichedJobRequest.with_client_on_demand(job_request, self, self._run_coroutine)
-            if self._makes_own_clients:
-                request.client = self.make_client(request.context)
-            response = self._process_job(request)
-            if response is None:
-                raise TypeError("job middleware returned None instead of a JobResponse")
-            context = job_request["context"]
-            if "correlation_id" in context:
-                response.context["correlation_id"] = context["correlation_id"]
-            return response
+            request = self._enriched(job_request, self._run_coroutine)
+            return self._completed(self._process_job(request), job_request)
         except HarakiriInterrupt:
             return self._job_timeout()
         except JobError as error:
@@ -313,31 +270,15 @@ class Server(ServerReports):
         Raises:
             JobError: an action failed the whole job.
         """
-        context, control, run_coroutine = job_request.context, job_request.control, job_request.run_coroutine
-        switches = RequestSwitchSet(context.get("switches"))
-        request_class: Any = self.request_class
-        is_usual = self.request_class is EnrichedActionRequest
-        run = jobs.JobRun(job_request.actions, control)
+        switches = RequestSwitchSet(job_request.context.get("switches"))
+        run = jobs.JobRun(job_request.actions, job_request.control)
         while (waiting := run.next_action()) is not None:
             name = waiting.action
-            request: Any
-            if is_usual:
-                request = request_class(name, waiting.body, switches, context, control, None, run_coroutine)
-            else:  # by name, for a subclass may have put its fields in another order
-                request = request_class(
-                    action=name,
-                    body=waiting.body,
-                    switches=switches,
-                    context=context,
-                    control=control,
-                    run_coroutine=run_coroutine,
-                )
-            request.share_client_of(job_request)
-            request._server = self
             process = self._action(name)
             if process is None:
                 run.record(ActionResponse(name, [jobs.unknown_action_error(name)]))
                 continue
+            request = self._request_for(waiting, job_request, switches)
             for middleware in reversed(self._middleware):
                 process = middleware.action(process)
 
@@ -345,19 +286,82 @@ class Server(ServerReports):
             _push_log_action(name)
             try:
                 response = process(request)
-            except ActionError as error:
-                response = ActionResponse(name, error.errors)
-            except JobError:
-                raise
             except HarakiriInterrupt:
-                self._record("server.error.harakiri", harakiri_level="action")
-                response, is_last = ActionResponse(name, [jobs.action_timeout_error(name)]), True
+                response, is_last = self._interrupted(name), True
             except Exception as error:  # boundary: the runner of actions
-                response = self.handle_unhandled_exception(error, ActionResponse, action=name)
+                response = self._failed(name, error)
             finally:
                 _pop_log_action()
             run.record(response, is_last=is_last)
         return run.response()
+
+    # Steps that both loops take
+
+    def _enriched(self, job_request: Body, run_coroutine: RunCoroutine) -> EnrichedJobRequest:
+        """The request as middleware sees it.
+
+        Raises:
+            JobError: it is malformed.
+        """
+        if errors := jobs.job_request_errors(job_request):
+            raise JobError(errors)
+        request: EnrichedJobRequest = EnrichedJobRequest.with_client_on_demand(job_request, self, run_coroutine)
+        if self._makes_own_clients:
+            request.client = self.make_client(request.context)
+        return request
+
+    def _completed(self, response: JobResponse | None, job_request: Body) -> JobResponse:
+        """The response of the middleware, with what every response tells of its request."""
+        if response is None:
+            raise TypeError("job middleware returned None instead of a JobResponse")
+        context = job_request["context"]
+        if "correlation_id" in context:
+            response.context["correlation_id"] = context["correlation_id"]
+        return response
+
+    def _request_for(self, waiting: ActionRequest, job_request: EnrichedJobRequest, switches: RequestSwitchSet) -> Any:
+        """The request of one action, as action middleware and the action see it."""
+        request_class: Any = self.request_class
+        request: Any
+        if self.request_class is EnrichedActionRequest:
+            request = request_class(
+                waiting.action,
+                waiting.body,
+                switches,
+                job_request.context,
+                job_request.control,
+                None,
+                job_request.run_coroutine,
+            )
+        else:  # by name, for a subclass may have put its fields in another order
+            request = request_class(
+                action=waiting.action,
+                body=waiting.body,
+                switches=switches,
+                context=job_request.context,
+                control=job_request.control,
+                run_coroutine=job_request.run_coroutine,
+            )
+        request.share_client_of(job_request)
+        request._server = self
+        return request
+
+    def _failed(self, name: str, error: Exception) -> ActionResponse:
+        """What an action answers that has raised.
+
+        Raises:
+            JobError: it has failed the whole job.
+        """
+        if isinstance(error, ActionError):
+            return ActionResponse(name, error.errors)
+        if isinstance(error, JobError):
+            raise error
+        return self.handle_unhandled_exception(error, ActionResponse, action=name)
+
+    def _interrupted(self, name: str) -> ActionResponse:
+        """What an action answers that has run for too long."""
+        self._record("server.error.harakiri", harakiri_level="action")
+        return ActionResponse(name, [jobs.action_timeout_error(name)])
 
     def _action(self, name: str) -> ServerMiddlewareActionTask | None:
         """Make the action of a name; None when there is none."""

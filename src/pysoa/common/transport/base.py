@@ -11,10 +11,13 @@ import abc
 import contextlib
 import threading
 from collections.abc import Hashable, Iterable
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from pysoa.common.instruments import NO_METRICS, Recorder, adapt_recorder
 from pysoa.common.types import Body
+
+if TYPE_CHECKING:
+    from pysoa.common.transport.async_base import AsyncClientTransport, AsyncServerTransport
 
 __all__ = (
     "NO_MESSAGE",
@@ -111,6 +114,11 @@ class ClientTransport(Transport, abc.ABC):
             InvalidMessageError: what arrived is not a PySOA message. It was dropped.
         """
 
+    @classmethod
+    def async_client_class(cls) -> type[AsyncClientTransport] | None:
+        """The twin for asyncio, which takes the same arguments; None where there is none."""
+        return None
+
     def expect_reply(self, timeout_in_seconds: float | None) -> None:
         """Say that the next request sent by this thread will be waited for at once, and at most for so long.
 
@@ -172,6 +180,11 @@ class ServerTransport(Transport, abc.ABC):
             InvalidField: it holds what the serializer cannot write. Nothing was sent.
             PySOATransportError: it was not sent, or may not have been.
         """
+
+    @classmethod
+    def async_server_class(cls) -> type[AsyncServerTransport] | None:
+        """The twin for asyncio, which takes the same arguments; None where there is none."""
+        return None
 
     def start_serving(self) -> None:
         """Say that a loop will go on receiving until ``stop_taking``: what is received ahead of time is then safe."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
+import operator
 import os
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from pysoa.common.constants import ERROR_CODE_RESPONSE_NOT_SERIALIZABLE, ERROR_CODE_RESPONSE_TOO_LARGE
 from pysoa.common.errors import Error
 from pysoa.common.instruments import NO_METRICS, NoOpMetricsRecorder, Recorder
 from pysoa.common.logging import RecursivelyCensoredDictWrapper, printable
 from pysoa.common.plugins import make_recorder
+from pysoa.common.serializer.errors import InvalidField
 from pysoa.common.transport.base import ServerTransport
-from pysoa.common.types import ActionResponse, Body, JobResponse
+from pysoa.common.transport.errors import MessageTooLarge, PySOATransportError
+from pysoa.common.types import ActionResponse, Body, JobResponse, job_response_message
 from pysoa.server import jobs
 from pysoa.server.internal.faults import FaultLog
 from pysoa.server.internal.forks import with_fork_id
@@ -22,6 +26,8 @@ from pysoa.server.settings import ServerSettings
 __all__ = ("ExceptionReport", "ServerReports")
 
 Response = TypeVar("Response", JobResponse, ActionResponse)
+
+_ERRORS = operator.attrgetter("errors")
 
 
 class ExceptionReport:
@@ -166,6 +172,46 @@ class ServerReports:
         }
         self.logger.exception(message, extra={"data": data})
         return JobResponse([Error(code, message)])
+
+    def _log_request(self, job_request: Body) -> None:
+        if self.job_logger.isEnabledFor(self.request_log_success_level):
+            self.job_logger.log(self.request_log_success_level, "Job request: %s", self._loggable(job_request))
+
+    def _log_response(self, job_request: Body, message: Body, failed: bool) -> None:
+        job_logger = self.job_logger
+        level = self.request_log_error_level if failed else self.request_log_success_level
+        if job_logger.isEnabledFor(level):
+            if level > self.request_log_success_level and not job_logger.isEnabledFor(self.request_log_success_level):
+                job_logger.log(level, "Job request: %s", self._loggable(job_request))
+            job_logger.log(level, "Job response: %s", self._loggable(message))
+
+    def _message_of(self, job_response: JobResponse, meta: dict[str, Any]) -> tuple[Body, bool]:
+        """The body of the response's message, and whether it has errors."""
+        version = jobs.client_version(meta)
+        try:
+            message = job_response_message(job_response, version)
+            return message, bool(job_response.errors) or any(map(_ERRORS, job_response.actions))
+        except Exception as error:  # boundary: middleware may return anything
+            self._record("server.error.response_conversion_failure")
+            variables = {"job_response": job_response}
+            job_response = self.handle_unhandled_exception(error, JobResponse, variables=variables)
+            return job_response_message(job_response, version), True
+
+    def _replacement(self, error: Exception, job_request: Body, message: Body) -> JobResponse | None:
+        """What is sent in the place of a response that cannot be sent; None where nothing can be."""
+        if isinstance(error, MessageTooLarge):
+            self._record("server.error.response_too_large")
+            extra = {"serialized_length_in_bytes": error.message_size_in_bytes}
+            code, text = ERROR_CODE_RESPONSE_TOO_LARGE, jobs.RESPONSE_TOO_LARGE
+            return self.handle_job_error_code(code, text, job_request, message, extra=extra)
+        if isinstance(error, InvalidField):
+            self._record("server.error.response_not_serializable")
+            code, text = ERROR_CODE_RESPONSE_NOT_SERIALIZABLE, jobs.RESPONSE_NOT_SERIALIZABLE
+            return self.handle_job_error_code(code, text, job_request, message)
+        if isinstance(error, PySOATransportError):
+            self._faults.note("Dropped a response that cannot be sent", error)
+            return None
+        return self.handle_unhandled_exception(error, JobResponse)
 
     def _job_timeout(self) -> JobResponse:
         self._record("server.error.harakiri", harakiri_level="job")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
 
 from pysoa.common.clock import monotonic
 from pysoa.common.transport.errors import ServiceUnavailable
@@ -105,4 +104,4 @@ class AsyncAbsenceWatch:
 
         for request in suspicious:
             command = pack(b"LREM", self._queue_key, b"-1", request.frames[0])
-            self._line.command(command, Answer(lambda reply, request=request: take(request, reply)))
+            self._line.command(command, Answer(functools.partial(take, request)))

@@ -140,7 +140,9 @@ class AsyncRedisClientTransport(AsyncClientTransport):
         route = self._open_route()
         if route is not None:
             clock = route.line.master.clock
-            life = message_expiry_in_seconds or (timeout + 1.0 if clock.is_known else self.core.message_expiry_in_seconds)
+            life = message_expiry_in_seconds or (
+                timeout + 1.0 if clock.is_known else self.core.message_expiry_in_seconds
+            )
             meta["reply_to"] = route.box.name
             reply.frames = self.core.sealed(request_id, meta, body, clock.now() + life)
             self._send_by(route, reply, life, now)

@@ -1,7 +1,7 @@
 """Connections to Redis in an event loop.
 
-They are opened, greeted and judged by the blocking code, on a thread: that is rare, and so every way of connecting (TLS,
-users' own connection classes, Sentinel) has one text. The open socket then goes to the event loop.
+They are opened, greeted and judged by the blocking code, on a thread: that is rare, and so every way of connecting
+(TLS, users' own connection classes, Sentinel) has one text. The open socket then goes to the event loop.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class AsyncRedisConnection(asyncio.Protocol):
         self.quiet_since = monotonic()
         try:
             while (reply := gets()) is not False:
-                owes.popleft().take(reply)  # type: ignore[arg-type]
+                owes.popleft().take(reply)
         except IndexError:
             self.lose(BrokerLost("the broker said something that it was not asked"))
         except (BrokerLost, hiredis.HiredisError) as error:

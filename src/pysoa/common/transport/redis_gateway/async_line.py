@@ -1,8 +1,8 @@
 """The way to one master in an event loop: two connections, and what is to leave by them.
 
-Pops wait on the main connection, and while one does, the other, the side connection, takes what is sent meanwhile. Where
-nothing waits, requests or answers travel in one packet with the next pop. What is begun in one turn of the loop leaves
-together at the end of it, and messages for one list in one push.
+Pops wait on the main connection, and while one does, the other, the side connection, takes what is sent meanwhile.
+Where nothing waits, requests or answers travel in one packet with the next pop. What is begun in one turn of the loop
+leaves together at the end of it, and messages for one list in one push.
 
 Nothing here is awaited but the opening of connections: replies call what waits for them. A line belongs to one loop.
 """

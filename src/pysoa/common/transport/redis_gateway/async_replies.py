@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Sequence
 from typing import Any, Final
 
+from pysoa.common.alarm import NEVER, Alarm
 from pysoa.common.clock import monotonic
 from pysoa.common.serializer.errors import SerializationError
 from pysoa.common.transport.base import ReceivedMessage
@@ -38,7 +39,6 @@ _SLICE_WITHOUT_UNBLOCK_IN_SECONDS: Final = 0.1
 _RECOVERY_IN_SECONDS: Final = 2.0
 _PAUSE_IN_SECONDS: Final = 0.05
 _MOST_AT_ONCE: Final = 64
-_NEVER: Final = float("inf")
 
 _NO_QUEUE: Final = Queue(b"", 0)
 
@@ -127,8 +127,8 @@ class ReplyBox:
         reply.began = now
         self.pending[reply.request_id] = reply
         line = self.line
-        if reply.forget_at < line.sweep_at:
-            line.sweep_until(reply.forget_at)
+        if reply.forget_at < line.sweep.at:
+            line.sweep.ring_by(reply.forget_at)
         if line.is_popping and self.key not in line.popped_keys:
             line.include(self.key)
 
@@ -209,7 +209,7 @@ class ReplyLine(AsyncLine):
         boxes: the reply queues, by key.
         popped_keys: those that the pop under way waits on.
         has_junk: whether something of no use has come lately: there may be a flood of it.
-        sweep_at: when to look next for calls whose time is over.
+        sweep: looks for calls whose time is over.
     """
 
     def __init__(self, master: Master) -> None:
@@ -217,8 +217,7 @@ class ReplyLine(AsyncLine):
         self.boxes: dict[bytes, ReplyBox] = {}
         self.popped_keys: frozenset[bytes] = frozenset()
         self.has_junk = False
-        self.sweep_at = _NEVER
-        self._sweeping: asyncio.TimerHandle | None = None
+        self.sweep = Alarm(self.loop, self._sweep)
         self._recovering: asyncio.Task[None] | None = None
         self._give_up_at = 0.0
         self._cannot_unblock = False
@@ -236,10 +235,7 @@ class ReplyLine(AsyncLine):
     # Popping
 
     def wants_pop(self) -> bool:
-        for box in self.boxes.values():
-            if box.pending:
-                return True
-        return False
+        return any(box.pending for box in self.boxes.values())
 
     def next_pop(self) -> tuple[bytes, Sequence[Owed]]:
         waiting = [box for box in self.boxes.values() if box.pending]
@@ -247,7 +243,7 @@ class ReplyLine(AsyncLine):
         longest = _SLICE_IN_SECONDS
         if len(self.boxes) > 1 and (self._cannot_unblock or self.main is None or self.main.client_id is None):
             longest = _SLICE_WITHOUT_UNBLOCK_IN_SECONDS
-        seconds = max(min(longest, self.sweep_at - now), _SHORTEST_SLICE_IN_SECONDS)
+        seconds = max(min(longest, self.sweep.at - now), _SHORTEST_SLICE_IN_SECONDS)
         self.pop_ends_at = now + seconds
         keys = [box.key for box in waiting]
         self.popped_keys = frozenset(keys)
@@ -282,17 +278,9 @@ class ReplyLine(AsyncLine):
 
     # Time
 
-    def sweep_until(self, moment: float) -> None:
-        """Look for calls whose time is over at that moment at the latest."""
-        self.sweep_at = moment
-        if self._sweeping is not None:
-            self._sweeping.cancel()
-        self._sweeping = self.loop.call_later(max(moment - monotonic(), 0.001), self._sweep)
-
-    def _sweep(self) -> None:
-        self._sweeping = None
-        now = monotonic()
-        earliest = _NEVER
+    def _sweep(self, now: float) -> float:
+        """End the calls whose time is over; when that will be so for the next."""
+        earliest = NEVER
         over: list[AwaitedReply] = []
         for box in self.boxes.values():
             for reply in box.pending.values():
@@ -301,13 +289,11 @@ class ReplyLine(AsyncLine):
                     over.append(reply)
                 elif moment < earliest:
                     earliest = moment
-        self.sweep_at = earliest
-        if earliest < _NEVER:
-            self.sweep_until(earliest)
         for reply in over:
             self._time_is_over(reply)
         if self.master.clock.is_due():
             self.command(pack(b"TIME"), Answer(self._set_clock))
+        return earliest
 
     def _time_is_over(self, reply: AwaitedReply) -> None:
         error = self.give_up(reply)
@@ -330,7 +316,7 @@ class ReplyLine(AsyncLine):
         if not self.wants_pop() or self._is_closed:
             return
         if isinstance(error, BrokerTimeout):
-            self._give_up_at = _NEVER  # it had died unseen, and another may be alive: calls end by their own time
+            self._give_up_at = NEVER  # it had died unseen, and another may be alive: calls end by their own time
         elif self._recovering is None:
             self._give_up_at = monotonic() + _RECOVERY_IN_SECONDS
         if self._recovering is None:
@@ -356,8 +342,7 @@ class ReplyLine(AsyncLine):
         self.schedule_flush()
 
     async def close(self) -> None:
-        if self._sweeping is not None:
-            self._sweeping.cancel()
+        self.sweep.stop()
         if self._recovering is not None:
             self._recovering.cancel()
             await asyncio.wait([self._recovering])

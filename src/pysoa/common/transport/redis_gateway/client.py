@@ -14,7 +14,7 @@ import threading
 import uuid
 import weakref
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pysoa.common.clock import monotonic
 from pysoa.common.forks import FORKS, start_anew_in_children
@@ -47,6 +47,9 @@ from pysoa.common.transport.redis_gateway.mailbox import Mailbox, ReplyQueue, Un
 from pysoa.common.transport.redis_gateway.settings import RedisTransportSchema
 from pysoa.common.types import Body
 
+if TYPE_CHECKING:
+    from pysoa.common.transport.async_base import AsyncClientTransport
+
 __all__ = ("RedisClientTransport",)
 
 # Ids of requests that expired so long ago are forgotten: their replies would have expired too.
@@ -75,6 +78,14 @@ class RedisClientTransport(ClientTransport):
     """
 
     encodes_values = True
+
+    @classmethod
+    def async_client_class(cls) -> type[AsyncClientTransport] | None:
+        if cls is not RedisClientTransport:
+            return None  # what a subclass does otherwise is not in the twin
+        from pysoa.common.transport.redis_gateway.async_client import AsyncRedisClientTransport
+
+        return AsyncRedisClientTransport
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(service {self.service_name!r} at {self.core.backend_layer!r})"

@@ -13,7 +13,7 @@ import random
 import select
 import uuid
 from collections import OrderedDict, deque
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pysoa.common.clock import monotonic
 from pysoa.common.instruments import NO_METRICS, Recorder
@@ -40,6 +40,9 @@ from pysoa.common.transport.redis_gateway.core import RedisTransportServerCore
 from pysoa.common.transport.redis_gateway.keeper import Keeper, Pop, put_back, unblock
 from pysoa.common.transport.redis_gateway.settings import RedisServerTransportSchema
 from pysoa.common.types import Body
+
+if TYPE_CHECKING:
+    from pysoa.common.transport.async_base import AsyncServerTransport
 
 __all__ = ("RedisServerTransport",)
 
@@ -102,6 +105,14 @@ class RedisServerTransport(ServerTransport):
     """
 
     encodes_values = True
+
+    @classmethod
+    def async_server_class(cls) -> type[AsyncServerTransport] | None:
+        if cls is not RedisServerTransport:
+            return None  # what a subclass does otherwise is not in the twin
+        from pysoa.common.transport.redis_gateway.async_server import AsyncRedisServerTransport
+
+        return AsyncRedisServerTransport
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(service {self.service_name!r} at {self.core.backend_layer!r})"

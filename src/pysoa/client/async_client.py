@@ -1,0 +1,338 @@
+"""``AsyncClient``: the asyncio door to services; the twin of ``Client``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from pysoa.client.async_future import AsyncFutureSOAResponse
+from pysoa.client.async_handler import AsyncCall, AsyncServiceHandler
+from pysoa.client.async_jobs import AsyncSentJobs
+from pysoa.client.base import ClientBase, Responses, warn_of_continue_on_error
+from pysoa.client.calls import (
+    ActionRequestArgumentIterable,
+    ActionRequestArgumentList,
+    JobRequestArgument,
+    action_result,
+    check_response,
+    request_headers,
+)
+from pysoa.client.jobs import Jobs, by_service, one_by_one
+from pysoa.common.switches import Switch
+from pysoa.common.types import ActionRequest, ActionResponse, Body, JobRequest, JobResponse
+
+__all__ = ("AsyncClient",)
+
+_Result = TypeVar("_Result")
+_Expansions = Mapping[str, Iterable[str]]
+
+
+class AsyncClient(ClientBase[AsyncServiceHandler]):
+    """Calls actions of services and gives back their responses, from coroutines.
+
+    It takes the settings of ``Client``, and its methods have the same names, arguments, results and errors; they are to
+    be awaited. Any number of tasks may call at once: all calls of an event loop share two connections to each master.
+    A call that is cancelled is forgotten, and disturbs no other.
+
+    A client belongs to the event loop in which it is used first, until it is closed there. As an asynchronous context
+    manager it closes itself.
+    """
+
+    handler_class: Any = AsyncServiceHandler
+
+    FutureResponse = AsyncFutureSOAResponse
+
+    async def close(self) -> None:
+        """Give back all connections; calls under way fail. A client that is used again opens them again."""
+        for handler in list(self.handlers.values()):
+            await handler.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # Calls that wait
+
+    async def call_action(
+        self,
+        service_name: str,
+        action: str,
+        body: Body | None = None,
+        expansions: _Expansions | None = None,
+        raise_job_errors: bool = True,
+        raise_action_errors: bool = True,
+        timeout: float | None = None,
+        switches: Iterable[Switch] | None = None,
+        correlation_id: str | None = None,
+        context: Mapping[str, Any] | None = None,
+        control_extra: Mapping[str, Any] | None = None,
+        *,
+        continue_on_error: bool | None = None,
+    ) -> ActionResponse:
+        """Call one action; see ``Client.call_action``."""
+        if continue_on_error is not None:
+            warn_of_continue_on_error("AsyncClient.call_action")
+        actions = [ActionRequest(action, {} if body is None else body)]
+        response = await self._call(
+            service_name,
+            actions,
+            timeout,
+            request_headers(timeout, switches, correlation_id, False, context, control_extra),
+        )
+        return action_result(response, service_name, raise_job_errors, raise_action_errors, self)
+
+    async def call_actions(
+        self,
+        service_name: str,
+        actions: ActionRequestArgumentList,
+        expansions: _Expansions | None = None,
+        raise_job_errors: bool = True,
+        raise_action_errors: bool = True,
+        timeout: float | None = None,
+        switches: Iterable[Switch] | None = None,
+        correlation_id: str | None = None,
+        continue_on_error: bool = False,
+        context: Mapping[str, Any] | None = None,
+        control_extra: Mapping[str, Any] | None = None,
+    ) -> JobResponse:
+        """Call several actions as one job: one server runs them in order."""
+        response = await self._call(
+            service_name,
+            actions,
+            timeout,
+            request_headers(timeout, switches, correlation_id, continue_on_error, context, control_extra),
+        )
+        check_response(response, raise_job_errors, raise_action_errors, self)
+        return response
+
+    async def call_actions_parallel(
+        self,
+        service_name: str,
+        actions: ActionRequestArgumentIterable,
+        expansions: _Expansions | None = None,
+        raise_job_errors: bool = True,
+        raise_action_errors: bool = True,
+        catch_transport_errors: bool = False,
+        timeout: float | None = None,
+        switches: Iterable[Switch] | None = None,
+        correlation_id: str | None = None,
+        context: Mapping[str, Any] | None = None,
+        control_extra: Mapping[str, Any] | None = None,
+        *,
+        continue_on_error: bool | None = None,
+    ) -> Generator[ActionResponse, None, None]:
+        """Call several actions of one service, each as a job of its own; see ``Client.call_actions_parallel``."""
+        if continue_on_error is not None:
+            warn_of_continue_on_error("AsyncClient.call_actions_parallel")
+        headers = request_headers(timeout, switches, correlation_id, False, context, control_extra)
+        responses = await self._call_jobs(one_by_one(service_name, actions), catch_transport_errors, timeout, headers)
+        return self._action_results(responses, service_name, raise_job_errors, raise_action_errors)
+
+    async def call_jobs_parallel(
+        self,
+        jobs: Iterable[JobRequestArgument],
+        expansions: _Expansions | None = None,
+        raise_job_errors: bool = True,
+        raise_action_errors: bool = True,
+        catch_transport_errors: bool = False,
+        timeout: float | None = None,
+        switches: Iterable[Switch] | None = None,
+        correlation_id: str | None = None,
+        continue_on_error: bool = False,
+        context: Mapping[str, Any] | None = None,
+        control_extra: Mapping[str, Any] | None = None,
+    ) -> list[JobResponse]:
+        """Call several jobs, of the same or of different services; see ``Client.call_jobs_parallel``."""
+        headers = request_headers(timeout, switches, correlation_id, continue_on_error, context, control_extra)
+        responses = await self._call_jobs(by_service(jobs), catch_transport_errors, timeout, headers)
+        return self._checked(responses, raise_job_errors, raise_action_errors)
+
+    # Calls that send, and wait when the result is awaited
+
+    async def call_action_future(
+        self,
+        service_name: str,
+        action: str,
+        body: Body | None = None,
+        expansions: _Expansions | None = None,
+        raise_job_errors: bool = True,
+        raise_action_errors: bool = True,
+        timeout: float | None = None,
+        switches: Iterable[Switch] | None = None,
+        correlation_id: str | None = None,
+        context: Mapping[str, Any] | None = None,
+        control_extra: Mapping[str, Any] | None = None,
+        *,
+        continue_on_error: bool | None = None,
+    ) -> AsyncFutureSOAResponse[ActionResponse]:
+        """As ``call_action``, but return once the request is sent."""
+        if continue_on_error is not None:
+            warn_of_continue_on_error("AsyncClient.call_action_future")
+        jobs = [(service_name, [ActionRequest(action, {} if body is None else body)])]
+        headers = request_headers(timeout, switches, correlation_id, False, context, control_extra)
+
+        def result(responses: Responses) -> ActionResponse:
+            return next(self._action_results(responses, service_name, raise_job_errors, raise_action_errors))
+
+        return await self._future(jobs, False, timeout, headers, result)
+
+    async def call_actions_future(
+        self,
+        service_name: str,
+        actions: ActionRequestArgumentList,
+        expansions: _Expansions | None = None,
+        raise_job_errors: bool = True,
+        raise_action_errors: bool = True,
+        timeout: float | None = None,
+        switches: Iterable[Switch] | None = None,
+        correlation_id: str | None = None,
+        continue_on_error: bool = False,
+        context: Mapping[str, Any] | None = None,
+        control_extra: Mapping[str, Any] | None = None,
+    ) -> AsyncFutureSOAResponse[JobResponse]:
+        """As ``call_actions``, but return once the request is sent."""
+        headers = request_headers(timeout, switches, correlation_id, continue_on_error, context, control_extra)
+
+        def result(responses: Responses) -> JobResponse:
+            return self._checked(responses, raise_job_errors, raise_action_errors)[0]
+
+        return await self._future([(service_name, actions)], False, timeout, headers, result)
+
+    async def call_actions_parallel_future(
+        self,
+        service_name: str,
+        actions: ActionRequestArgumentIterable,
+        expansions: _Expansions | None = None,
+        raise_job_errors: bool = True,
+        raise_action_errors: bool = True,
+        catch_transport_errors: bool = False,
+        timeout: float | None = None,
+        switches: Iterable[Switch] | None = None,
+        correlation_id: str | None = None,
+        context: Mapping[str, Any] | None = None,
+        control_extra: Mapping[str, Any] | None = None,
+        *,
+        continue_on_error: bool | None = None,
+    ) -> AsyncFutureSOAResponse[Generator[ActionResponse, None, None]]:
+        """As ``call_actions_parallel``, but return once the requests are sent. Its result can be gone through once."""
+        if continue_on_error is not None:
+            warn_of_continue_on_error("AsyncClient.call_actions_parallel_future")
+        headers = request_headers(timeout, switches, correlation_id, False, context, control_extra)
+
+        def result(responses: Responses) -> Generator[ActionResponse, None, None]:
+            return self._action_results(responses, service_name, raise_job_errors, raise_action_errors)
+
+        return await self._future(one_by_one(service_name, actions), catch_transport_errors, timeout, headers, result)
+
+    async def call_jobs_parallel_future(
+        self,
+        jobs: Iterable[JobRequestArgument],
+        expansions: _Expansions | None = None,
+        raise_job_errors: bool = True,
+        raise_action_errors: bool = True,
+        catch_transport_errors: bool = False,
+        timeout: float | None = None,
+        switches: Iterable[Switch] | None = None,
+        correlation_id: str | None = None,
+        continue_on_error: bool = False,
+        context: Mapping[str, Any] | None = None,
+        control_extra: Mapping[str, Any] | None = None,
+    ) -> AsyncFutureSOAResponse[list[JobResponse]]:
+        """As ``call_jobs_parallel``, but return once the requests are sent."""
+        headers = request_headers(timeout, switches, correlation_id, continue_on_error, context, control_extra)
+
+        def result(responses: Responses) -> list[JobResponse]:
+            return self._checked(responses, raise_job_errors, raise_action_errors)
+
+        return await self._future(by_service(jobs), catch_transport_errors, timeout, headers, result)
+
+    # Sending and receiving
+
+    async def send_request(
+        self,
+        service_name: str,
+        actions: ActionRequestArgumentIterable,
+        switches: Iterable[Switch] | None = None,
+        correlation_id: str | None = None,
+        continue_on_error: bool = False,
+        context: Mapping[str, Any] | None = None,
+        control_extra: Mapping[str, Any] | None = None,
+        message_expiry_in_seconds: float | None = None,
+        suppress_response: bool = False,
+    ) -> int:
+        """Send a job request and do not wait for its response, only for the broker; see ``Client.send_request``."""
+        handler = self._get_handler(service_name)
+        job_request = self._job_request(
+            actions,
+            switches,
+            correlation_id,
+            continue_on_error,
+            context,
+            control_extra,
+            message_expiry_in_seconds,
+            suppress_response,
+        )
+        return await handler.send_request(job_request, message_expiry_in_seconds)
+
+    def get_all_responses(
+        self, service_name: str, receive_timeout_in_seconds: float | None = None
+    ) -> AsyncIterator[tuple[int, JobResponse]]:
+        """Receive the responses to what has been sent by ``send_request``, until none is outstanding.
+
+        Args:
+            service_name: the service.
+            receive_timeout_in_seconds: how long to wait for each; ``None`` takes that of the transport.
+
+        Returns:
+            An asynchronous generator of request ids and responses, in the order in which they come. It raises
+            ``MessageReceiveTimeout`` where one does not come in time.
+        """
+        return self._get_handler(service_name).get_all_responses(receive_timeout_in_seconds)
+
+    async def _call(
+        self,
+        service_name: str,
+        actions: ActionRequestArgumentIterable,
+        timeout: float | None,
+        headers: dict[str, Any],
+    ) -> JobResponse:
+        handler = self._get_handler(service_name)
+        expiry = headers["message_expiry_in_seconds"]
+        call = await self._begin(handler, self._job_request(actions, **headers), expiry, timeout or None)
+        return await call.response()
+
+    async def _begin(
+        self, handler: AsyncServiceHandler, job_request: JobRequest, expiry: float | None, timeout: float | None
+    ) -> AsyncCall:
+        """Send, without waiting for more than middleware wants to wait."""
+        if handler.send is None:
+            return handler.begin(job_request, expiry, timeout)
+        return await handler.sent(job_request, expiry, timeout, waits=True)
+
+    async def _call_jobs(
+        self, jobs: Jobs, catch_transport_errors: bool, timeout: float | None, headers: dict[str, Any]
+    ) -> Responses:
+        sent = AsyncSentJobs(self, headers, catch_transport_errors=catch_transport_errors, waits=True)
+        await sent.send(jobs, timeout or None)
+        return await sent.receive(None)
+
+    async def _future(
+        self,
+        jobs: Jobs,
+        catch_transport_errors: bool,
+        timeout: float | None,
+        headers: dict[str, Any],
+        result: Callable[[Responses], _Result],
+    ) -> AsyncFutureSOAResponse[_Result]:
+        sent = AsyncSentJobs(self, headers, catch_transport_errors=catch_transport_errors, waits=False)
+        await sent.send(jobs, None)
+
+        async def get_response(timeout_of_result: float | None) -> _Result:
+            return result(await sent.receive(timeout_of_result or timeout))
+
+        return self.FutureResponse(get_response)

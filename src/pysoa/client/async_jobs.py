@@ -1,0 +1,155 @@
+"""Jobs that are sent together and whose responses are awaited together, in an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+from pysoa.client.async_handler import AsyncCall, AsyncServiceHandler
+from pysoa.client.base import Responses
+from pysoa.client.jobs import Jobs
+from pysoa.common.transport.errors import MessageReceiveTimeout, PySOATransportError
+from pysoa.common.types import JobRequest, JobResponse
+
+__all__ = ("AsyncJobsClient", "AsyncSentJobs")
+
+
+class AsyncJobsClient(Protocol):
+    """What sending jobs needs of a client."""
+
+    def _get_handler(self, service_name: str) -> AsyncServiceHandler: ...
+
+    @property
+    def _job_request(self) -> Callable[..., JobRequest]: ...
+
+    def _begin(
+        self, handler: AsyncServiceHandler, job_request: JobRequest, expiry: float | None, timeout: float | None
+    ) -> Awaitable[AsyncCall]: ...
+
+
+class AsyncSentJobs:
+    """Jobs on their way, and the responses that have come; a slot for each job, in order.
+
+    Args:
+        client: sends and receives.
+        headers: arguments of the requests, as for ``AsyncClient.send_request``.
+        catch_transport_errors: put a ``PySOATransportError`` into the slots of the responses that it cost.
+        waits: whether ``receive`` follows at once.
+    """
+
+    def __init__(
+        self, client: AsyncJobsClient, headers: Mapping[str, Any], *, catch_transport_errors: bool, waits: bool
+    ) -> None:
+        self._client = client
+        self._headers = headers
+        self._catches = catch_transport_errors
+        self._waits = waits
+        self._calls: list[AsyncCall | PySOATransportError] = []
+        self._responses: dict[int, JobResponse | Exception] = {}
+
+    async def send(self, jobs: Jobs, timeout: float | None) -> None:
+        """Send all jobs; those of one turn of the loop leave together."""
+        expiry = self._headers["message_expiry_in_seconds"]
+        handlers = [(self._client._get_handler(service_name), actions) for service_name, actions in jobs]
+        try:
+            sending = []
+            for handler, actions in handlers:
+                job_request = self._client._job_request(actions, **self._headers)
+                if self._waits and handler.send is None:
+                    self._calls.append(handler.begin(job_request, expiry, timeout))
+                else:
+                    sending.append((len(self._calls), handler.sent(job_request, expiry, timeout, waits=self._waits)))
+                    self._calls.append(PySOATransportError("not sent yet", outcome="not_sent"))
+            await self._send_slowly(sending)
+        except BaseException as error:
+            self.forget()
+            if isinstance(error, PySOATransportError) and error.outcome == "not_sent" and len(handlers) > 1:
+                error.outcome = "unknown"  # it speaks for one request, and the call is more
+            raise
+
+    async def _send_slowly(self, sending: list[tuple[int, Any]]) -> None:
+        if not sending:
+            return
+        results = await asyncio.gather(*[coroutine for _, coroutine in sending], return_exceptions=True)
+        errors = []
+        for (slot, _), result in zip(sending, results, strict=True):
+            if isinstance(result, AsyncCall) or (isinstance(result, PySOATransportError) and self._catches):
+                self._calls[slot] = result
+            else:
+                errors.append(result)
+        if errors:
+            raise errors[0]
+
+    async def receive(self, timeout: float | None) -> Responses:
+        """Wait for the responses that are missing.
+
+        Args:
+            timeout: seconds in which all has to come, where the sending has not begun it; ``None`` takes those of the
+                transports.
+
+        Raises:
+            PySOATransportError: receiving failed, or took too long. What has come is kept: after a timeout it may be
+                tried again, unless it followed the sending at once.
+        """
+        try:
+            if self._waits:
+                return [await self._slot(call) for call in self._calls]
+            seconds = timeout or self._default_timeout()
+            try:
+                async with asyncio.timeout(seconds):
+                    return [await self._slot(call) for call in self._calls]
+            except TimeoutError:
+                raise MessageReceiveTimeout(f"No message received for service {self._service_name()}") from None
+        finally:
+            if self._waits:
+                self.forget()
+
+    async def _slot(self, call: AsyncCall | PySOATransportError) -> JobResponse | PySOATransportError:
+        if isinstance(call, PySOATransportError):
+            return call
+        outcome = self._responses.get(call.request_id)
+        if outcome is None:
+            outcome = self._responses[call.request_id] = await self._outcome(call)
+        if isinstance(outcome, JobResponse):
+            return outcome
+        if self._catches and isinstance(outcome, PySOATransportError):
+            return outcome
+        if isinstance(outcome, PySOATransportError) and outcome.outcome == "not_sent" and len(self._calls) > 1:
+            outcome.outcome = "unknown"  # it speaks for one request, and this is for several
+        raise outcome
+
+    async def _outcome(self, call: AsyncCall) -> JobResponse | Exception:
+        try:
+            if not self._waits and call.reply is not None:
+                await asyncio.wait([call.reply])  # a timeout must leave it to be asked for again
+            return await call.response()
+        except Exception as error:
+            return error
+
+    def _default_timeout(self) -> float | None:
+        timeouts = [call.handler.default_timeout for call in self._calls if isinstance(call, AsyncCall)]
+        known = [timeout for timeout in timeouts if timeout is not None]
+        return max(known) if known else None
+
+    def _service_name(self) -> str:
+        return next(
+            call.handler.service_name
+            for call in self._calls
+            if isinstance(call, AsyncCall) and call.request_id not in self._responses
+        )
+
+    def forget(self) -> None:
+        """Wait no more for what is missing."""
+        for call in self._calls:
+            if isinstance(call, AsyncCall):
+                call.forget()
+
+    def __del__(self) -> None:
+        # Nobody will ask for what a future was for.
+        if not self._waits:
+            for call in self._calls:
+                if isinstance(call, AsyncCall) and call.reply is not None and not call.reply.done():
+                    loop = call.reply.get_loop()
+                    if not loop.is_closed():
+                        loop.call_soon_threadsafe(call.forget)

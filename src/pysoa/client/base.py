@@ -1,0 +1,141 @@
+"""What the blocking and the asyncio client share: settings, context, and the handlers of services."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Generator, Iterable, Mapping
+from typing import Any, Generic, Self, TypeVar
+
+from pysoa.client.calls import (
+    ActionRequestArgumentIterable,
+    action_result,
+    check_response,
+    make_context,
+    make_control,
+)
+from pysoa.client.errors import CallActionError, CallJobError, ImproperlyConfigured, InvalidExpansionKey
+from pysoa.client.settings import ClientSettings
+from pysoa.common.forks import BuildLock
+from pysoa.common.switches import Switch
+from pysoa.common.transport.errors import PySOATransportError
+from pysoa.common.types import ActionResponse, Context, JobRequest, JobResponse
+
+__all__ = ("ClientBase", "Responses", "warn_of_continue_on_error")
+
+Handler = TypeVar("Handler")
+Responses = list[JobResponse | PySOATransportError]
+
+
+class ClientBase(Generic[Handler]):
+    """A client without its calls.
+
+    Attributes:
+        config: the settings as given.
+        settings: the checked settings of each service, by its name.
+        context: headers for people's code that every request gets.
+        handlers: what talks to each service, by its name, from the first use on.
+    """
+
+    settings_class: Any = ClientSettings
+    handler_class: Any
+
+    ImproperlyConfigured = ImproperlyConfigured
+    InvalidExpansionKey = InvalidExpansionKey
+    CallJobError = CallJobError
+    JobError = CallJobError
+    CallActionError = CallActionError
+
+    def __init__(
+        self,
+        config: Mapping[str, Mapping[str, Any]] | None,
+        expansion_config: Mapping[str, Any] | None = None,
+        settings_class: Any = None,
+        context: Context | None = None,
+    ) -> None:
+        """Check the settings.
+
+        Args:
+            config: settings of each service, by its name.
+            expansion_config: has to be empty in this release.
+            settings_class: takes the place of the class attribute: a class, or a callable that gives settings.
+            context: headers for people's code that every request gets.
+
+        Raises:
+            Settings.ImproperlyConfigured: the settings of a service are wrong.
+            ImproperlyConfigured: expansions are configured.
+        """
+        if expansion_config:
+            raise self.ImproperlyConfigured("expansions are not supported by this development release")
+        if settings_class:
+            self.settings_class = settings_class
+        self.config = config or {}
+        self.context: Context = context or {}
+        self.settings = {name: self.settings_class(settings) for name, settings in self.config.items()}
+        self.handlers: dict[str, Handler] = {}
+        self._building = BuildLock()
+
+    def with_context(self, context: Context) -> Self:
+        """A client with another base context that shares all else with this one, connections included."""
+        client = object.__new__(type(self))
+        client.__dict__.update(self.__dict__)
+        client.context = context
+        return client
+
+    def _get_handler(self, service_name: str) -> Handler:
+        try:
+            return self.handlers[service_name]
+        except (KeyError, TypeError):
+            pass
+        if not isinstance(service_name, str):
+            raise ValueError(f'Called service name "{service_name!s}" must be unicode')
+        with self._building:
+            if service_name not in self.handlers:
+                if service_name not in self.settings:
+                    raise self.ImproperlyConfigured(f'Unrecognized service name "{service_name}"')
+                self.handlers[service_name] = self.handler_class(service_name, self.settings[service_name])
+            return self.handlers[service_name]
+
+    def _job_request(
+        self,
+        actions: ActionRequestArgumentIterable,
+        switches: Iterable[Switch] | None = None,
+        correlation_id: str | None = None,
+        continue_on_error: bool = False,
+        context: Mapping[str, Any] | None = None,
+        control_extra: Mapping[str, Any] | None = None,
+        message_expiry_in_seconds: float | None = None,
+        suppress_response: bool = False,
+    ) -> JobRequest:
+        """The request that the arguments of ``send_request`` ask for."""
+        return JobRequest(
+            make_control(continue_on_error, suppress_response, message_expiry_in_seconds, control_extra),
+            make_context(self.context, context, switches, correlation_id, _new_correlation_id),
+            actions,
+        )
+
+    def _checked(self, responses: Responses, raise_job_errors: bool, raise_action_errors: bool) -> list[JobResponse]:
+        for response in responses:
+            if isinstance(response, JobResponse):
+                check_response(response, raise_job_errors, raise_action_errors, self)
+        return responses  # type: ignore[return-value] # errors among them only where the caller asks for that
+
+    def _action_results(
+        self, responses: Responses, service_name: str, raise_job_errors: bool, raise_action_errors: bool
+    ) -> Generator[ActionResponse, None, None]:
+        results: list[Any] = [
+            action_result(response, service_name, raise_job_errors, raise_action_errors, self)
+            if isinstance(response, JobResponse)
+            else response
+            for response in responses
+        ]
+        return (result for result in results)
+
+
+def _new_correlation_id() -> str:
+    return os.urandom(16).hex()
+
+
+def warn_of_continue_on_error(method: str) -> None:
+    """Say that an argument of 0.42 means nothing here."""
+    warnings.warn(f"{method}: continue_on_error means nothing for jobs of one action", DeprecationWarning, stacklevel=3)
