@@ -23,11 +23,14 @@ async def main(port: int) -> None:
         def call_with(body: dict[str, Any]) -> Callable[[], Awaitable[object]]:
             return lambda: call("echo", body)
 
+        async def parallel() -> list[object]:
+            return list(await client.call_actions_parallel(ASYNC_SERVICE, ten))
+
         ten = [{"action": "echo", "body": BODY} for _ in range(FAN_OUT)]
         await obey(
             {
                 **operations(call),
-                "parallel": lambda: client.call_actions_parallel(ASYNC_SERVICE, ten),
+                "parallel": parallel,
                 "job": lambda: client.call_actions(ASYNC_SERVICE, ten),
                 **{name: call_with({"blob": "x" * size}) for name, size in PAYLOADS.items()},
             }
