@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 from benchmarks.callers import cpu, until_it_answers
 from benchmarks.floor import MESSAGE_SIZE, FloorClient
@@ -65,7 +66,7 @@ class BlockingCalls:
         port = stage.broker.port
         client = Client(client_settings(port))
 
-        def pair(size: int, body: dict[str, object], share: int) -> tuple[Contender, Contender]:
+        def pair(size: int, body: dict[str, Any], share: int) -> tuple[Contender, Contender]:
             count = max(5, calls_per_block // share)
             size += MESSAGE_SIZE
             floor = FloorClient(port, b"\x80" * size).call

@@ -77,7 +77,7 @@ def _uvloop() -> Callable[[], asyncio.AbstractEventLoop] | None:
         import uvloop
     except ImportError:
         return None
-    return uvloop.new_event_loop  # type: ignore[no-any-return]
+    return uvloop.new_event_loop
 
 
 async def obey(operations: Mapping[str, AsyncCall]) -> None:

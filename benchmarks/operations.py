@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-BODY = {"number": 7}
+BODY: dict[str, Any] = {"number": 7}
 FAN_OUT = 10
 PAYLOADS = {"10 KiB": 10 * 1024, "64 KiB": 64 * 1024, "1 MiB": 1024 * 1024}
 
