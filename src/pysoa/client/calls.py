@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from pysoa.client.errors import CallActionError, CallJobError
+from pysoa.common.protocol.envelope import LIFE_AFTER_TIMEOUT_IN_SECONDS
 from pysoa.common.switches import Switch, get_switch
-from pysoa.common.transport.errors import InvalidMessageError
+from pysoa.common.transport.errors import (
+    DeadlinePassed,
+    InvalidMessageError,
+    MessageReceiveTimeout,
+    ServiceUnavailable,
+)
 from pysoa.common.types import ActionRequest, ActionResponse, Context, Control, JobRequest, JobResponse
 
 __all__ = (
@@ -16,21 +22,25 @@ __all__ = (
     "ActionRequestArgumentList",
     "ErrorClasses",
     "JobRequestArgument",
+    "TimeForCall",
     "action_result",
     "check_response",
     "is_suppressed",
+    "late_error",
     "make_context",
     "make_control",
     "request_headers",
+    "time_for_call",
+    "timeout_within",
+    "wait_within",
 )
+
+_EARLY_IN_SECONDS = 0.01  # a wait may end so much before its time
 
 ActionRequestArgument: TypeAlias = ActionRequest | Mapping[str, Any]
 ActionRequestArgumentList: TypeAlias = Sequence[ActionRequestArgument]
 ActionRequestArgumentIterable: TypeAlias = Iterable[ActionRequestArgument]
 JobRequestArgument: TypeAlias = Mapping[str, Any]
-
-LIFE_AFTER_TIMEOUT_IN_SECONDS = 1
-"""How much longer a request lives than its caller waits, so that an answer in the last moment is not refused."""
 
 
 class ErrorClasses(Protocol):
@@ -77,6 +87,103 @@ def request_headers(
         "control_extra": control_extra,
         "message_expiry_in_seconds": timeout + LIFE_AFTER_TIMEOUT_IN_SECONDS if timeout else None,
     }
+
+
+class TimeForCall(NamedTuple):
+    """How much time a call has, and what its requests say of that.
+
+    Attributes:
+        timeout: seconds for the whole call; None and 0 for what the transport allows by default.
+        headers: keyword arguments of ``Client.send_request``.
+        ends_with_job: whether the caller of the present job stops waiting before the call would have ended by itself.
+    """
+
+    timeout: float | None
+    headers: Mapping[str, Any]
+    ends_with_job: bool
+
+
+def time_for_call(
+    service_name: str,
+    timeout: float | None,
+    default_timeout: float | None,
+    headers: Mapping[str, Any],
+    left: float | None,
+) -> TimeForCall:
+    """The time of a call, which must not last longer than the caller of the present job waits.
+
+    Args:
+        service_name: the service that is called.
+        timeout: what the call asks for; None and 0 for the default.
+        default_timeout: what the transport allows, where that is known.
+        headers: as ``request_headers`` makes them; not changed.
+        left: the seconds until the caller of the present job stops waiting; None outside of jobs.
+
+    Raises:
+        DeadlinePassed: it has stopped waiting. Nothing must be sent.
+    """
+    within = timeout_within(timeout, default_timeout, left)
+    control = headers["control_extra"] or {}
+    if within is None or control.get("suppress_response"):
+        return TimeForCall(timeout, headers, False)
+    if within <= 0:
+        raise DeadlinePassed(service_name, -within, is_of_job=True, outcome="not_sent")
+    told = control.get("timeout")
+    if told is None or type(told) not in (int, float) or not 0 < told < within:
+        control = {**control, "timeout": within}
+    life = within + LIFE_AFTER_TIMEOUT_IN_SECONDS
+    return TimeForCall(within, {**headers, "control_extra": control, "message_expiry_in_seconds": life}, True)
+
+
+def timeout_within(timeout: float | None, default_timeout: float | None, left: float | None) -> float | None:
+    """What is left of the time of the present job, where that is less than the time that a call has by itself.
+
+    Args:
+        timeout: what the call asks for; None and 0 for the default.
+        default_timeout: what the transport allows, where that is known.
+        left: the seconds until the caller of the present job stops waiting; None outside of jobs.
+
+    Returns:
+        ``left``, which may be negative; None where the job does not matter to the call.
+    """
+    own = timeout or default_timeout
+    return left if left is not None and (not own or left < own) else None
+
+
+def wait_within(
+    since: float, timeout: float | None, default_timeout: float | None, deadline: float | None
+) -> tuple[float | None, bool]:
+    """When to stop waiting for the responses of a call, in ``monotonic`` time, and whether that is the job's deadline.
+
+    Args:
+        since: the moment from which the timeout counts.
+        timeout: what the call asks for; None and 0 for the default.
+        default_timeout: what the transport allows, where that is known.
+        deadline: the moment at which the caller of the present job stops waiting; None outside of jobs.
+
+    Returns:
+        The moment; None leaves it to the transport.
+    """
+    if deadline is not None and timeout_within(timeout, default_timeout, deadline - since) is not None:
+        return deadline, True
+    seconds = timeout or default_timeout
+    return (since + seconds if seconds else None), False
+
+
+def late_error(error: MessageReceiveTimeout, service_name: str, overdue: float) -> DeadlinePassed | None:
+    """What to raise in place of a timeout in a call that ends with its job.
+
+    Args:
+        error: what has been raised.
+        service_name: the service that was called.
+        overdue: how many seconds after the job's deadline it is.
+
+    Returns:
+        None where the timeout has another reason than that deadline.
+    """
+    if isinstance(error, ServiceUnavailable) or overdue < -_EARLY_IN_SECONDS:
+        return None
+    return DeadlinePassed(service_name, max(overdue, 0.0), is_of_job=True, outcome=error.outcome)
 
 
 def make_context(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Generic, TypeVar
 
 from pysoa.common.constants import (
     ERROR_CODE_ACTION_TIMEOUT,
@@ -12,6 +12,7 @@ from pysoa.common.constants import (
     ERROR_CODE_UNKNOWN,
 )
 from pysoa.common.errors import Error
+from pysoa.common.protocol.envelope import LIFE_AFTER_TIMEOUT_IN_SECONDS
 from pysoa.common.types import ActionRequest, ActionResponse, Context, Control, JobResponse
 from pysoa.server.schemas import JobRequestSchema
 
@@ -21,16 +22,23 @@ __all__ = (
     "RESPONSE_TOO_LARGE",
     "action_timeout_error",
     "client_version",
+    "deadline",
     "internal_error",
     "is_response_suppressed",
     "job_request_errors",
     "job_timeout_error",
     "redacted_error",
+    "seconds_left",
     "unknown_action_error",
 )
 
 RESPONSE_TOO_LARGE = "Could not send the response because it was too large"
 RESPONSE_NOT_SERIALIZABLE = "Could not send the response because it failed to serialize"
+
+# Beyond these nobody means what they say, and floats and timers cannot hold it.
+_LONGEST_WAIT_IN_SECONDS: Final = 1e8
+_LATEST_EXPIRY: Final = 1e11
+_NUMBERS: Final = (float, int)  # and not bool, which is a kind of int
 
 
 def job_request_errors(job_request: Any) -> list[Error]:
@@ -89,6 +97,51 @@ def request_context(job_request: Any) -> Context:
     """The context of a job request that may be malformed; empty where it has none."""
     context = job_request.get("context") if isinstance(job_request, dict) else None
     return context if isinstance(context, dict) else {}
+
+
+def seconds_left(control: Any, seconds_until_expiry: float | None) -> float | None:
+    """How long the caller of a job goes on waiting, as far as the request tells.
+
+    Args:
+        control: the control headers of the job, whatever they are.
+        seconds_until_expiry: until the request expires, which is some time after its caller stops waiting; None where
+            it does not expire.
+
+    Returns:
+        The seconds, negative if the caller has gone already. None where nobody waits for an answer, and where nothing
+        tells, or not more than that it is very long.
+    """
+    left = _LONGEST_WAIT_IN_SECONDS
+    if seconds_until_expiry is not None and -left < seconds_until_expiry < left:
+        left = seconds_until_expiry - LIFE_AFTER_TIMEOUT_IN_SECONDS
+    if isinstance(control, dict):
+        if control.get("suppress_response"):
+            return None
+        timeout = control.get("timeout")
+        if timeout is not None and type(timeout) in _NUMBERS and 0 < timeout < left:
+            left = float(timeout)
+    return left if left < _LONGEST_WAIT_IN_SECONDS else None
+
+
+def deadline(meta: Any, job_request: Any, now: float, seconds_until: Callable[[float], float] | None) -> float | None:
+    """The moment at which the caller of a job stops waiting.
+
+    Args:
+        meta: the meta headers of the request, as it came.
+        job_request: its body, as it came.
+        now: the moment at which the job begins, on the monotonic clock.
+        seconds_until: how long it is until an expiry, by the clock that expiries are written in; None if nobody knows.
+
+    Returns:
+        The moment, on the monotonic clock; it may be over. None as ``seconds_left`` has it.
+    """
+    until_expiry = None
+    if seconds_until is not None and isinstance(meta, dict):
+        expiry = meta.get("__expiry__")
+        if expiry is not None and type(expiry) in _NUMBERS and 0 < expiry < _LATEST_EXPIRY:
+            until_expiry = seconds_until(expiry)
+    left = seconds_left(job_request.get("control") if isinstance(job_request, dict) else None, until_expiry)
+    return None if left is None else now + left
 
 
 def client_version(meta: dict[str, Any]) -> tuple[int, ...]:

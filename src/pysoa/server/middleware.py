@@ -10,7 +10,7 @@ from pysoa.common.plugins import accepts_kwargs
 from pysoa.common.types import ActionResponse, JobResponse
 from pysoa.server.types import EnrichedActionRequest, EnrichedJobRequest
 
-__all__ = ("ServerMiddleware", "ServerMiddlewareActionTask", "ServerMiddlewareJobTask")
+__all__ = ("AsyncServerMiddleware", "ServerMiddleware", "ServerMiddlewareActionTask", "ServerMiddlewareJobTask")
 
 ServerMiddlewareJobTask: TypeAlias = Callable[[EnrichedJobRequest], JobResponse]
 ServerMiddlewareActionTask: TypeAlias = Callable[[EnrichedActionRequest], ActionResponse]
@@ -45,3 +45,8 @@ class ServerMiddleware:
             What is called with the request instead. It may answer by itself, or raise ``ActionError`` or ``JobError``.
         """
         return process_action
+
+
+@accepts_kwargs(NO_KWARGS)
+class AsyncServerMiddleware(ServerMiddleware):
+    """Wraps jobs, actions, or both, asynchronously: both methods take and give coroutine functions."""

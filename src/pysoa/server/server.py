@@ -9,9 +9,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from types import FrameType
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pysoa.client.client import Client
+from pysoa.common.bridge import wait_for
 from pysoa.common.instruments import NO_METRICS, TimerResolution
 from pysoa.common.logging import PySOALogContextFilter
 from pysoa.common.serializer.values import plain
@@ -41,6 +42,11 @@ from pysoa.server.types import (
     RunCoroutine,
 )
 
+if TYPE_CHECKING:
+    from pysoa.client.async_client import AsyncClient
+    from pysoa.common.transport.async_base import AsyncServerTransport
+    from pysoa.server.async_server import AsyncServer
+
 __all__ = ("HarakiriInterrupt", "Server", "ServerMiddlewareActionTask", "ServerMiddlewareJobTask")
 
 Task = TypeVar("Task", bound=Callable[..., Any])
@@ -62,6 +68,7 @@ class Server(ServerReports):
         settings_class: what checks the settings; a service with keys of its own extends ``ServerSettings``.
         request_class: what action requests are made of; a subclass may add fields with defaults.
         client_class: what ``make_client`` makes.
+        async_client_class: what ``make_async_client`` makes.
         use_django: whether the settings are Django's.
         introspection_action: stands in for the built-in ``introspect``; given the server, it makes an action.
         settings: the settings of this instance.
@@ -75,6 +82,7 @@ class Server(ServerReports):
     settings_class: type[ServerSettings] = ServerSettings
     request_class: type[EnrichedActionRequest] = EnrichedActionRequest
     client_class: type[Client] = Client
+    async_client_class: type[AsyncClient] | None = None
     use_django: bool = False
     introspection_action: IntrospectionActionType | None = None
 
@@ -102,8 +110,10 @@ class Server(ServerReports):
         self._skip_django_database_cleanup = False
         self._default_status_action: ActionType | None = None
         self._shared_client: Client | None = None
+        self._shared_async_client: AsyncClient | None = None
+        self._async_server: AsyncServer | None = None
         self._makes_own_clients = type(self).make_client is not Server.make_client
-        self._process = ServerProcess(self)
+        self._process = self._make_process()
 
     # What services override
 
@@ -155,6 +165,41 @@ class Server(ServerReports):
         if self._shared_client is None:
             self._shared_client = self.client_class(routing, context={})
         return self._shared_client.with_context(context)
+
+    def make_async_client(self, context: Context, extra_context: Context | None = None, **kwargs: Any) -> AsyncClient:
+        """Hook: make the client of an ``async`` action, ``request.client``; the twin of ``make_client``."""
+        if self.async_client_class is None:
+            from pysoa.client.async_client import AsyncClient  # asyncio is not for those who have no use for it
+
+            client_class = AsyncClient
+        else:
+            client_class = self.async_client_class
+        context = {**context, **(extra_context or {}), "calling_service": self.service_name}
+        routing = self.settings["client_routing"]
+        if kwargs:
+            return client_class(routing, context=context, **kwargs)
+        if self._shared_async_client is None:
+            self._shared_async_client = client_class(routing, context={})
+        return self._shared_async_client.with_context(context)
+
+    def make_async_transport(self) -> AsyncServerTransport:
+        """The asyncio twin of the transport, which takes its place.
+
+        Raises:
+            ImproperlyConfigured: it has none.
+        """
+        settings = self.settings["transport"]
+        transport_class = settings["object"].async_server_class()
+        if transport_class is None:
+            raise self.settings_class.ImproperlyConfigured(
+                f"concurrency: {settings['path']} cannot be used with asyncio: override its method async_server_class"
+            )
+        transport: Any = transport_class(
+            self.service_name, self.metrics, self._forked_process_id or 1, **settings.get("kwargs", {})
+        )
+        self.transport = transport
+        async_transport: AsyncServerTransport = transport
+        return async_transport
 
     @staticmethod
     def make_middleware_stack(middleware: Iterable[Callable[[Task], Task]], base: Task) -> Task:
@@ -253,6 +298,8 @@ class Server(ServerReports):
 
         Whatever goes wrong is in the response.
         """
+        if self._async_server is not None:
+            return wait_for(self._async_server.process_job(job_request))
         try:
             request = self._enriched(job_request, self._run_coroutine)
             return self._completed(self._process_job(request), job_request)
@@ -270,6 +317,8 @@ class Server(ServerReports):
         Raises:
             JobError: an action failed the whole job.
         """
+        if self._async_server is not None:
+            return wait_for(self._async_server.execute_job(job_request))
         switches = RequestSwitchSet(job_request.context.get("switches"))
         run = jobs.JobRun(job_request.actions, job_request.control)
         while (waiting := run.next_action()) is not None:
@@ -385,6 +434,13 @@ class Server(ServerReports):
             self._record_state(is_running=True, is_busy=False)
 
     # The process
+
+    def _make_process(self) -> ServerProcess:
+        if self.settings["concurrency"] == 1:
+            return ServerProcess(self)
+        from pysoa.server.internal.async_process import AsyncServerProcess
+
+        return AsyncServerProcess(self)
 
     def run(self) -> None:
         """Serve requests until told to shut down; ``exit_code`` then says how it ended."""

@@ -138,6 +138,16 @@ class ServerSettings(SOASettings):
             },
             description="Ends work that hangs",
         ),
+        "concurrency": Integer(
+            gte=1,
+            description="How many jobs run side by side in one process: 1 for the blocking loop, more for asyncio",
+        ),
+        "blocking_actions": Boolean(
+            description="Whether all plain actions run on threads where the loop is asyncio's, rather than in the loop"
+        ),
+        "thread_pool_size": Integer(
+            gte=0, description="How many threads blocking actions have beside asyncio's loop; 0 for one for each job"
+        ),
         "request_log_success_level": log_level_schema,
         "request_log_error_level": log_level_schema,
         "heartbeat_file": Nullable(
@@ -194,6 +204,9 @@ class ServerSettings(SOASettings):
             "disable_existing_loggers": False,
         },
         "harakiri": {"timeout": 300, "shutdown_grace": 30},
+        "concurrency": 1,
+        "blocking_actions": False,
+        "thread_pool_size": 0,
         "request_log_success_level": "INFO",
         "request_log_error_level": "INFO",
         "heartbeat_file": None,

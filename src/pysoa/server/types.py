@@ -20,6 +20,7 @@ from pysoa.server.jobs import unknown_action_error
 if TYPE_CHECKING:
     import concurrent.futures
 
+    from pysoa.client.async_client import AsyncClient
     from pysoa.client.client import Client
     from pysoa.server.settings import ServerSettings
 
@@ -44,6 +45,8 @@ class ActionServer(Protocol):
     def action_class_map(self) -> Mapping[str, ActionType]: ...
 
     def make_client(self, context: Context) -> Client: ...
+
+    def make_async_client(self, context: Context) -> AsyncClient: ...
 
 
 RunCoroutine: TypeAlias = "Callable[[Coroutine[Any, Any, Any]], concurrent.futures.Future[Any]]"
@@ -91,6 +94,14 @@ class EnrichedJobRequest(JobRequest):
         server: ActionServer | None = self._server
         return None if server is None else server.make_client(self._client_context or {})
 
+    def async_client(self) -> AsyncClient | None:
+        """The asyncio twin of ``client``, over the same context; made when it is first asked for."""
+        client: AsyncClient | None = self.__dict__.get("_async_client")
+        server: ActionServer | None = self._server
+        if client is None and server is not None:
+            client = self.__dict__["_async_client"] = server.make_async_client(self._client_context or {})
+        return client
+
 
 def _to_switches(switches: Iterable[Switch] | None) -> RequestSwitchSet:
     return switches if isinstance(switches, RequestSwitchSet) else RequestSwitchSet(switches)
@@ -106,7 +117,7 @@ class EnrichedActionRequest(ActionRequest):
         switches: the switches that are active.
         context: headers for people's code.
         control: headers for PySOA.
-        client: calls other services with the context of this job.
+        client: calls other services with the context of this job; in an ``async`` action an ``AsyncClient``.
         run_coroutine: runs a coroutine on the server's event loop, beside the job, and gives back its future.
     """
 
@@ -118,6 +129,7 @@ class EnrichedActionRequest(ActionRequest):
 
     _server = None  # set by the server; not fields
     _job_request = None
+    _client_is_async = False
 
     @property
     def data(self) -> Any:
@@ -133,9 +145,15 @@ class EnrichedActionRequest(ActionRequest):
         del self.client
         self._job_request = job_request
 
-    def _make_client(self) -> Client | None:
+    def use_async_client(self) -> None:
+        """Have an ``AsyncClient`` for client, for an action that can await it."""
+        self._client_is_async = True
+
+    def _make_client(self) -> Any:
         job_request: EnrichedJobRequest | None = self._job_request
-        return None if job_request is None else job_request.client
+        if job_request is None:
+            return None
+        return job_request.async_client() if self._client_is_async else job_request.client
 
     def call_local_action(
         self,

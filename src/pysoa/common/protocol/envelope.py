@@ -6,7 +6,10 @@ from typing import Any
 
 from pysoa.common.transport.errors import InvalidMessageError, MessageReceiveTimeout
 
-__all__ = ("is_expired", "read_envelope")
+__all__ = ("LIFE_AFTER_TIMEOUT_IN_SECONDS", "is_expired", "read_envelope")
+
+LIFE_AFTER_TIMEOUT_IN_SECONDS = 1
+"""How much longer a request lives than its caller waits, so that an answer in the last moment is not refused."""
 
 _ID_TYPES = frozenset((int, str, bytes, float))
 

@@ -118,7 +118,10 @@ class AsyncServerTransport(Transport, abc.ABC):
         """Say that a loop will go on receiving until ``stop_taking``."""
 
     def stop_taking(self) -> None:
-        """Take no more requests. May be called from a signal handler; requests that were taken are still given out."""
+        """Take no more requests.
+
+        Those that were taken are still given out; then whoever waits for one gets ``MessageReceiveTimeout``.
+        """
 
     async def aclose(self) -> None:
         """Send what has not left yet, and give back connections."""

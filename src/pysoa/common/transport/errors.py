@@ -71,13 +71,30 @@ class MessageReceiveTimeout(TransientPySOATransportError):
 class DeadlinePassed(MessageReceiveTimeout):
     """The time allowed for a whole call ran out; the service may still be working on it.
 
-    Attributes:
+    Args:
+        service_name: the service that was called.
         overdue_in_seconds: how long after the deadline this was noticed.
+        is_of_job: whether it was the deadline of the job that made the call.
+        outcome: whether the action can have run, where that is not unknown.
+
+    Attributes:
+        overdue_in_seconds: as given.
+        is_of_job: as given.
     """
 
-    def __init__(self, service_name: str, overdue_in_seconds: float) -> None:
-        super().__init__(f"call to {service_name} is {overdue_in_seconds:.3f} s past its deadline")
+    def __init__(
+        self,
+        service_name: str,
+        overdue_in_seconds: float,
+        *,
+        is_of_job: bool = False,
+        outcome: Outcome | None = None,
+    ) -> None:
+        text = f"call to {service_name} is {overdue_in_seconds:.3f} s past "
+        text += "the deadline of its job: the caller of that has stopped waiting" if is_of_job else "its deadline"
+        super().__init__(text, outcome=outcome)
         self.overdue_in_seconds = overdue_in_seconds
+        self.is_of_job = is_of_job
 
 
 class ServiceUnavailable(MessageReceiveTimeout):

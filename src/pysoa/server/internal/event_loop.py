@@ -68,11 +68,16 @@ class AsyncEventLoopThread(threading.Thread):
             with self._lock:
                 if self.ident is None:
                     self.start()
+        coroutine = self.wrapped(coroutine)
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+
+    def wrapped(self, coroutine: Coroutine) -> Coroutine:
+        """A coroutine in the middleware, ready to be run."""
         for middleware in self._coroutine_middleware:
             middleware.before_run_coroutine()
         for middleware in reversed(self._coroutine_middleware):
             coroutine = middleware.coroutine(coroutine)
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        return coroutine
 
     def start(self) -> None:
         """Start the thread and its loop."""

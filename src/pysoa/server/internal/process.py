@@ -57,12 +57,7 @@ class ServerProcess:
     def run(self) -> None:
         """Start, serve until the shutdown, end."""
         server = self._server
-        self._logger.info(
-            'Service "%s" server starting up, pysoa version %s, listening on transport %s.',
-            server.service_name,
-            __version__,
-            server.transport,
-        )
+        self._say_hello()
         server.setup()
         server._record("server.worker.startup")
         server._record_state(is_running=True, is_busy=False)
@@ -70,21 +65,36 @@ class ServerProcess:
         with handled(self._signal_handlers()):
             try:
                 server._async_event_loop_thread.starts_on_demand = True
-                if server.settings["heartbeat_file"]:
-                    self.heartbeat = Heartbeat(server.settings["heartbeat_file"], server._forked_process_id)
-                    self.heartbeat.start()
+                self._start_heartbeat()
                 server.transport.start_serving()
                 self._loop()
             except HarakiriInterrupt:
-                server._record("server.error.harakiri", harakiri_level="server")
-                self._logger.error("Harakiri interrupt occurred outside of action or job handling")
-                server.exit_code = 1
+                self._struck_outside_of_jobs()
             except Exception:  # boundary: whatever it is, the end is an orderly one
                 server._record("server.error.unknown")
                 self._logger.exception("Unhandled server error; shutting down")
                 server.exit_code = 1
             finally:
                 self._shut_down()
+
+    def _say_hello(self) -> None:
+        self._logger.info(
+            'Service "%s" server starting up, pysoa version %s, listening on transport %s.',
+            self._server.service_name,
+            __version__,
+            self._server.transport,
+        )
+
+    def _start_heartbeat(self) -> None:
+        path = self._server.settings["heartbeat_file"]
+        if path:
+            self.heartbeat = Heartbeat(path, self._server._forked_process_id)
+            self.heartbeat.start()
+
+    def _struck_outside_of_jobs(self) -> None:
+        self._server._record("server.error.harakiri", harakiri_level="server")
+        self._logger.error("Harakiri interrupt occurred outside of action or job handling")
+        self._server.exit_code = 1
 
     def _signal_handlers(self) -> dict[signal.Signals, SignalHandler]:
         server = self._server
@@ -134,6 +144,12 @@ class ServerProcess:
             server.metrics.publish_all()
 
     def _wait_for_broker(self, error: Exception) -> None:
+        pause = self._pause_for_broker(error)
+        if not self._server.shutting_down:
+            time.sleep(pause)
+
+    def _pause_for_broker(self, error: Exception) -> float:
+        """Note that the broker is away; the seconds to wait before the next try."""
         is_first = not self._outage.failures
         pause = self._outage.next_pause()
         if is_first:  # one line for each change of the broker's state
@@ -142,8 +158,7 @@ class ServerProcess:
                 pause,
                 described(error),
             )
-        if not self._server.shutting_down:
-            time.sleep(pause)
+        return pause
 
     def _stop_taking(self) -> None:
         try:

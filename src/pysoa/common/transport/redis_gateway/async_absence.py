@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 
 from pysoa.common.clock import monotonic
 from pysoa.common.transport.errors import ServiceUnavailable

@@ -16,6 +16,7 @@ from pysoa.common.forks import FORKS
 from pysoa.common.instruments import NO_METRICS, Recorder
 from pysoa.common.plugins import accepts_kwargs
 from pysoa.common.protocol.queues import queue_key, reply_queue_name, reply_suffix, request_queue_name
+from pysoa.common.threads import in_thread
 from pysoa.common.transport.async_base import AsyncClientTransport
 from pysoa.common.transport.base import ReceivedMessage, get_hex_thread_id
 from pysoa.common.transport.errors import (
@@ -24,7 +25,6 @@ from pysoa.common.transport.errors import (
     PySOATransportError,
 )
 from pysoa.common.transport.redis_gateway.async_absence import AsyncAbsenceWatch
-from pysoa.common.transport.redis_gateway.async_connection import in_thread
 from pysoa.common.transport.redis_gateway.async_line import PushState
 from pysoa.common.transport.redis_gateway.async_replies import AwaitedReply, ReplyBox, ReplyLine, reply_line
 from pysoa.common.transport.redis_gateway.backend.base import Master

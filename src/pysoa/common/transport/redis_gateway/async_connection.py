@@ -9,20 +9,18 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol
 
 import hiredis
 
 from pysoa.common.clock import monotonic
+from pysoa.common.threads import in_thread
 from pysoa.common.transport.redis_gateway.backend.base import Master
 from pysoa.common.transport.redis_gateway.connection import BrokerLost, BrokerRefused, RedisConnection, Reply
 
-__all__ = ("AsyncRedisConnection", "Owed", "in_thread", "open_connection")
-
-Result = TypeVar("Result")
+__all__ = ("AsyncRedisConnection", "Owed", "open_connection")
 
 _RECEIVE_IN_BYTES: Final = 262_144
 
@@ -165,40 +163,6 @@ class _SocketTransport:
             self._socket.close()
 
 
-async def in_thread(function: Callable[[], Result]) -> Result:
-    """Run a blocking function on a thread of its own, which nothing waits for when the caller stops waiting.
-
-    The event loop's own threads will not do: it waits for them when it ends, and a broker may keep one for seconds.
-    """
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[Result] = loop.create_future()
-
-    def settle(result: Any, error: BaseException | None) -> None:
-        if future.cancelled():
-            if isinstance(result, RedisConnection):
-                result.close()
-        elif error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)
-
-    def run() -> None:
-        result: Any = None
-        error: BaseException | None = None
-        try:
-            result = function()
-        except BaseException as fault:
-            error = fault
-        try:
-            loop.call_soon_threadsafe(settle, result, error)
-        except RuntimeError:  # the loop has been closed meanwhile
-            if isinstance(result, RedisConnection):
-                result.close()
-
-    threading.Thread(target=run, name="pysoa-async-helper", daemon=True).start()
-    return await future
-
-
 async def open_connection(
     master: Master, until: float, on_lost: Callable[[AsyncRedisConnection, BrokerLost], None]
 ) -> AsyncRedisConnection:
@@ -213,7 +177,7 @@ async def open_connection(
         BrokerUnreachable: it could not be opened.
     """
     loop = asyncio.get_running_loop()
-    opened = await in_thread(lambda: master.take(until))
+    opened = await in_thread(lambda: master.take(until), RedisConnection.close)
     connection = AsyncRedisConnection(on_lost)
     connection.client_id = opened.client_id
     sock, opened_by = opened.detach()

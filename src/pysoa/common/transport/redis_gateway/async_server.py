@@ -18,6 +18,7 @@ from pysoa.common.clock import monotonic
 from pysoa.common.instruments import NO_METRICS, Recorder
 from pysoa.common.plugins import accepts_kwargs
 from pysoa.common.protocol.queues import is_reply_queue_of, queue_key, request_queue_name
+from pysoa.common.threads import in_thread
 from pysoa.common.transport.async_base import AsyncServerTransport
 from pysoa.common.transport.base import ReceivedMessage
 from pysoa.common.transport.errors import (
@@ -26,7 +27,7 @@ from pysoa.common.transport.errors import (
     MessageReceiveTimeout,
     PySOATransportError,
 )
-from pysoa.common.transport.redis_gateway.async_connection import Owed, in_thread
+from pysoa.common.transport.redis_gateway.async_connection import Owed
 from pysoa.common.transport.redis_gateway.async_line import AsyncLine, Push
 from pysoa.common.transport.redis_gateway.backend.base import Master
 from pysoa.common.transport.redis_gateway.commands import Queue, blocking_pop, pop_more
@@ -194,9 +195,10 @@ class AsyncRedisServerTransport(AsyncServerTransport):
         self._is_stopping = True
         if self._keeper is not None:
             self._keeper.release_pops()
+        self.release_waiters()
 
     def release_waiters(self) -> None:
-        """Let those who wait know, after ``stop_taking``, that nothing comes any more; to be called in the loop."""
+        """Let those who wait know, after ``stop_taking``, that nothing comes any more, if that is so."""
         if self._is_stopping and not self._held and not any(line.is_popping for line in self._lines):
             self._wake_all()
 

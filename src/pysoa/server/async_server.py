@@ -1,0 +1,354 @@
+"""The asyncio server: runs the jobs of a ``Server`` side by side in one event loop; the twin of its blocking loop.
+
+A service is defined once, as a subclass of ``Server``; its setting ``concurrency`` says which loop it runs in. Rules
+are in ``server.jobs``, steps that both loops take are methods of ``Server``, and what concerns the process is in
+``server.internal.async_process``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import inspect
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+from pysoa.common import deadline
+from pysoa.common.alarm import NEVER, Alarm
+from pysoa.common.bridge import run_sync
+from pysoa.common.clock import monotonic
+from pysoa.common.logging import PySOALogContextFilter, printable
+from pysoa.common.serializer.values import plain
+from pysoa.common.stacks import Task, build_stack
+from pysoa.common.transport.async_base import AsyncServerTransport
+from pysoa.common.types import ActionResponse, Body, JobResponse, job_response_message
+from pysoa.server import jobs
+from pysoa.server.coroutine import Coroutine
+from pysoa.server.errors import JobError
+from pysoa.server.internal.harakiri import HarakiriInterrupt
+from pysoa.server.internal.types import RequestSwitchSet
+from pysoa.server.middleware import AsyncServerMiddleware
+from pysoa.server.server import Server
+from pysoa.server.types import EnrichedJobRequest
+
+__all__ = ("AsyncServer",)
+
+_BLOCKED_FOR_SECONDS: Final = 0.1
+
+_push_log_context = PySOALogContextFilter.push_logging_request_context
+_pop_log_context = PySOALogContextFilter.clear_logging_request_context
+_push_log_action = PySOALogContextFilter.set_logging_action_name
+_pop_log_action = PySOALogContextFilter.clear_logging_action_name
+
+
+class _Running:
+    """A job under way.
+
+    Attributes:
+        task: the task that it runs in.
+        deadline: when its caller stops waiting, on the monotonic clock.
+        limit: when it has run for longer than the harakiri timeout.
+        is_cancelled: whether it was told to stop.
+        thread_action: the blocking action that runs for it on a thread, which nothing can stop.
+    """
+
+    __slots__ = ("deadline", "is_cancelled", "is_struck", "limit", "task", "thread_action")
+
+    def __init__(self, task: asyncio.Task[Any], moment: float | None, limit: float) -> None:
+        self.task = task
+        self.deadline = NEVER if moment is None else moment
+        self.limit = limit
+        self.is_cancelled = False
+        self.is_struck = False
+        self.thread_action: str | None = None
+
+
+class AsyncServer:
+    """Runs a server's jobs in the running event loop.
+
+    Actions and middleware may be plain or asynchronous. Plain actions run in the loop, or on a thread where they say
+    that they are ``blocking``; plain middleware around asynchronous actions is suspended with them.
+
+    Args:
+        server: what is served: its actions, middleware, settings and hooks. Its transport gives way to the twin.
+
+    Attributes:
+        server: the same.
+        transport: where requests come from and responses go to.
+        loop: the event loop.
+        concurrency: how many jobs run at a time at most.
+        on_stuck: called with a text when a job does not stop that was told to.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.loop = asyncio.get_running_loop()
+        self.transport: AsyncServerTransport = server.make_async_transport()
+        self.concurrency: int = server.settings["concurrency"]
+        self.on_stuck: Callable[[str], object] = server.logger.error
+        self._harakiri = server.settings["harakiri"]
+        self._threads: ThreadPoolExecutor | None = None
+        self._all_blocking: bool = server.settings["blocking_actions"]
+        self._coroutines: set[asyncio.Task[Any]] = set()
+        self._running: dict[asyncio.Task[Any], _Running] = {}
+        self._alarm = Alarm(self.loop, self._look_at_limits)
+        self._middleware = [(each, isinstance(each, AsyncServerMiddleware)) for each in server._middleware]
+        base: Task = self.execute_job
+        if type(server).execute_job is not Server.execute_job:
+            base = functools.partial(run_sync, server.execute_job)
+        self._process_job, _ = build_stack([(each.job, is_async) for each, is_async in self._middleware], base, True)
+        self._overrides_process_job = type(server).process_job is not Server.process_job
+        self._pre_hook = self._hook("perform_pre_request_actions")
+        self._post_hook = self._hook("perform_post_request_actions")
+        server._async_server = self
+
+    def _hook(self, name: str) -> Callable[[], Any]:
+        hook: Callable[[], Any] = getattr(self.server, name)
+        return hook
+
+    @property
+    def jobs_running(self) -> int:
+        """How many jobs are under way."""
+        return len(self._running)
+
+    # One request
+
+    async def handle(self, request_id: int, meta: dict[str, Any], job_request: Body) -> None:
+        """Process a request and send the response. What goes wrong is answered, logged, or both."""
+        server = self.server
+        task = asyncio.current_task()
+        assert task is not None
+        now = monotonic()
+        moment = jobs.deadline(meta, job_request, now, self.transport.seconds_until)
+        timeout = self._harakiri["timeout"]
+        running = self._running[task] = _Running(task, moment, now + timeout if timeout else NEVER)
+        first = running.deadline if running.deadline < running.limit else running.limit
+        if first < self._alarm.at:
+            self._alarm.ring_by(first)
+        _push_log_context({**jobs.request_context(job_request), "request_id": request_id})
+        token = deadline.set_deadline(moment)
+        try:
+            await self._serve(request_id, meta, job_request)
+        except Exception as error:  # boundary: no input ends the loop
+            server._faults.note("Serving a request failed", error, with_traceback=True)
+        finally:
+            del self._running[task]
+            deadline.reset_deadline(token)
+            _pop_log_context()
+            try:
+                if (waiting := self._post_hook()) is not None and inspect.isawaitable(waiting):
+                    await waiting
+            except Exception as error:  # boundary: a hook must not end the loop
+                server._faults.note("perform_post_request_actions failed", error, with_traceback=True)
+
+    async def _serve(self, request_id: int, meta: dict[str, Any], job_request: Body) -> None:
+        """Everything between receiving and the hook afterwards."""
+        server = self.server
+        server._log_request(job_request)
+        try:
+            if (waiting := self._pre_hook()) is not None and inspect.isawaitable(waiting):
+                await waiting
+            if self._overrides_process_job:
+                job_response = await run_sync(server.process_job, job_request)
+            else:
+                job_response = await self.process_job(job_request)
+        except HarakiriInterrupt:
+            job_response = server._job_timeout()
+        except Exception as error:  # boundary: hooks and overrides must not end the loop
+            job_response = server.handle_unhandled_exception(error, JobResponse)
+
+        message, failed = server._message_of(job_response, meta)
+        if not jobs.is_response_suppressed(job_request):
+            await self._send(request_id, meta, job_request, message)
+        server._log_response(job_request, message, failed)
+
+    async def _send(self, request_id: int, meta: dict[str, Any], job_request: Body, message: Body) -> None:
+        """Send a response or, where it cannot be sent, one that says so; drop it when that fails as well."""
+        server, transport = self.server, self.transport
+        try:
+            body = message if transport.encodes_values else plain(message)
+            await transport.send_response_message(request_id, meta, body)
+            return
+        except Exception as error:  # boundary: serializers and transports may be users' code
+            response = server._replacement(error, job_request, message)
+        if response is None:
+            return
+        try:
+            body = job_response_message(response, jobs.client_version(meta))
+            await transport.send_response_message(request_id, meta, body)
+        except Exception as error:  # boundary: there is nobody left to tell
+            server._faults.note("Dropped an error response that cannot be sent", error)
+
+    async def process_job(self, job_request: Body) -> JobResponse:
+        """Check a job request, given as the plain dict that came, and run it through the middleware.
+
+        Whatever goes wrong is in the response.
+        """
+        server = self.server
+        try:
+            request = server._enriched(job_request, server._run_coroutine)
+            return server._completed(await self._process_job(request), job_request)
+        except HarakiriInterrupt:
+            return server._job_timeout()
+        except asyncio.CancelledError:
+            if not self._is_called_off():
+                raise
+            return server._job_timeout()
+        except JobError as error:
+            server._record("server.error.job_error")
+            return JobResponse(error.errors)
+        except Exception as error:  # boundary: middleware and the making of actions are users' code
+            return server.handle_unhandled_exception(error, JobResponse)
+
+    async def execute_job(self, job_request: EnrichedJobRequest) -> JobResponse:
+        """Run the actions of a job, within its middleware.
+
+        Raises:
+            JobError: an action failed the whole job.
+        """
+        server = self.server
+        switches = RequestSwitchSet(job_request.context.get("switches"))
+        run = jobs.JobRun(job_request.actions, job_request.control)
+        while (waiting := run.next_action()) is not None:
+            name = waiting.action
+            process = server._action(name)
+            if process is None:
+                run.record(ActionResponse(name, [jobs.unknown_action_error(name)]))
+                continue
+            request = server._request_for(waiting, job_request, switches)
+            is_last = False
+            _push_log_action(name)
+            try:
+                response = await self._run_action(name, process, request)
+            except HarakiriInterrupt:
+                response, is_last = server._interrupted(name), True
+            except asyncio.CancelledError:
+                if not self._is_called_off():
+                    raise
+                response, is_last = server._interrupted(name), True
+            except Exception as error:  # boundary: the runner of actions
+                response = server._failed(name, error)
+            finally:
+                _pop_log_action()
+            run.record(response, is_last=is_last)
+        return run.response()
+
+    async def _run_action(self, name: str, process: Task, request: Any) -> ActionResponse:
+        is_async = is_async_action(process)
+        if is_async:
+            request.use_async_client()
+            request.run_coroutine = self.run_coroutine
+        elif self._all_blocking or getattr(process, "blocking", False):
+            process, is_async = functools.partial(self._in_thread, name, process), True
+        else:
+            process = functools.partial(self._in_loop, name, process)
+        if self._middleware:
+            wraps = [(each.action, wrap_is_async) for each, wrap_is_async in self._middleware]
+            process, is_async = build_stack(wraps, process, is_async)
+        response: Any = process(request)
+        if is_async or inspect.isawaitable(response):
+            response = await response
+        action_response: ActionResponse = response
+        return action_response
+
+    def _in_loop(self, name: str, process: Task, request: Any) -> Any:
+        """Run a plain action, and say so when it holds the whole loop up."""
+        began = monotonic()
+        try:
+            return process(request)
+        finally:
+            took = monotonic() - began
+            if took > _BLOCKED_FOR_SECONDS:
+                text = (
+                    f"The action {printable(name)} held the event loop up: make it async, or set blocking = True on it"
+                )
+                self.server._faults.note(text, RuntimeError(f"it took {took:.3f} seconds"))
+
+    async def _in_thread(self, name: str, process: Task, request: Any) -> Any:
+        """Run a blocking action on a thread, with the context variables of the job."""
+        if self._threads is None:
+            size = self.server.settings["thread_pool_size"] or self.concurrency
+            self._threads = ThreadPoolExecutor(size, thread_name_prefix="pysoa-action")
+        running = self._running.get(asyncio.current_task())  # type: ignore[arg-type] # there is one
+        if running is not None:
+            running.thread_action = name
+        future = self.loop.run_in_executor(self._threads, contextvars.copy_context().run, process, request)
+        response = await future
+        if running is not None:
+            running.thread_action = None  # not where it was cancelled: then the thread goes on
+        return response
+
+    # Limits
+
+    def _is_called_off(self) -> bool:
+        """Whether the current task was cancelled because its job has run for long enough; it then goes on."""
+        task = asyncio.current_task()
+        running = self._running.get(task) if task is not None else None
+        if task is None or running is None or not running.is_cancelled:
+            return False
+        running.is_cancelled = False
+        task.uncancel()
+        return True
+
+    def _look_at_limits(self, now: float) -> float:
+        """Call off the jobs whose time is over; when that will be so for the next."""
+        earliest = NEVER
+        for running in list(self._running.values()):
+            if running.deadline <= now and running.deadline < running.limit:
+                running.deadline = NEVER
+                running.is_cancelled = True
+                running.task.cancel()
+            elif running.limit <= now:
+                self._strike(running, now)
+            earliest = min(earliest, running.deadline, running.limit)
+        return earliest
+
+    def _strike(self, running: _Running, now: float) -> None:
+        """End a job that has run for longer than the harakiri timeout; the second time, it is past that."""
+        grace = self._harakiri["shutdown_grace"]
+        if running.is_struck or running.thread_action is not None:
+            where = f", in the action {printable(running.thread_action)}" if running.thread_action else ""
+            self.on_stuck(f"A job does not stop after {self._harakiri['timeout']} seconds{where}")
+        if running.is_struck:
+            running.limit = NEVER
+            return
+        running.is_struck = True
+        running.limit = now + grace
+        running.is_cancelled = True
+        running.task.cancel()
+
+    # Coroutines beside jobs
+
+    def run_coroutine(self, coroutine: Coroutine) -> Any:
+        """Run a coroutine in this loop, beside the job, and give back a future that may be awaited or waited for.
+
+        It may outlive the job, so the deadline of that does not hold for it. The server ends only after it.
+        """
+        thread = self.server._async_event_loop_thread
+        coroutine = thread.wrapped(coroutine)
+        with deadline.without_deadline():
+            task = self.loop.create_task(coroutine)
+        self._coroutines.add(task)
+        task.add_done_callback(self._coroutines.discard)
+        return task
+
+    async def aclose(self) -> None:
+        """Wait for coroutines beside jobs, and give back connections and threads."""
+        while self._coroutines:
+            await asyncio.wait(self._coroutines)
+        self._alarm.stop()
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+        await self.transport.aclose()
+
+
+def is_async_action(process: Any) -> bool:
+    """Whether calling an action gives back something to await, as far as it shows before it is called."""
+    marked = getattr(process, "is_async", None)
+    if marked is not None:
+        return bool(marked)
+    if inspect.iscoroutinefunction(process):
+        return True
+    return inspect.iscoroutinefunction(type(process).__call__)

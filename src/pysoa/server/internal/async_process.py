@@ -1,0 +1,232 @@
+"""The life of an asyncio server's process: the twin of ``process``, whose signals, heartbeat and harakiri it shares."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from pysoa.common.clock import monotonic
+from pysoa.common.instruments import NO_METRICS
+from pysoa.common.serializer.errors import SerializationError
+from pysoa.common.threads import in_thread
+from pysoa.common.transport.errors import MessageReceiveTimeout, PySOATransportError, TransientPySOATransportError
+from pysoa.server.async_server import AsyncServer
+from pysoa.server.internal.harakiri import HarakiriInterrupt, end_process
+from pysoa.server.internal.process import ServerProcess
+from pysoa.server.internal.signals import handled
+
+if TYPE_CHECKING:
+    from pysoa.server.server import Server
+
+__all__ = ("AsyncServerProcess", "new_event_loop")
+
+_TICK_IN_SECONDS: Final = 0.5
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """A loop of uvloop, where that is installed, or else asyncio's own."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
+
+
+class AsyncServerProcess(ServerProcess):
+    """Runs a server in an event loop of its own.
+
+    Each of ``concurrency`` tasks, the workers, takes one request after another. One whose job has left context
+    variables behind is replaced, so that no job sees those of another.
+    """
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(server)
+        self._workers: set[asyncio.Task[None]] = set()
+        self._event_loop: asyncio.AbstractEventLoop | None = None
+        self._engine: AsyncServer | None = None
+        self._is_stopping = False
+        self._is_stuck = False
+        self._last_request = 0.0
+
+    def run(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=new_event_loop) as runner:
+                runner.run(self._run())
+        except HarakiriInterrupt:
+            self._struck_outside_of_jobs()
+        if self._is_stuck:
+            end_process(self._last_words)  # what is stuck would keep the process from ending
+
+    async def _run(self) -> None:
+        """Start, serve until the shutdown, end."""
+        server = self._server
+        self._event_loop = asyncio.get_running_loop()
+        self._engine = engine = AsyncServer(server)
+        engine.on_stuck = self._job_is_stuck
+        self._say_hello()
+        await _called(server.setup)
+        server._record("server.worker.startup")
+        server._record_state(is_running=True, is_busy=False)
+        with handled(self._signal_handlers()):
+            try:
+                server._async_event_loop_thread.starts_on_demand = True
+                self._start_heartbeat()
+                await engine.transport.start_serving()
+                await self._serve(engine)
+            except Exception:  # boundary: whatever it is, the end is an orderly one
+                server._record("server.error.unknown")
+                self._logger.exception("Unhandled server error; shutting down")
+                server.exit_code = 1
+            finally:
+                await self._end(engine)
+
+    async def _serve(self, engine: AsyncServer) -> None:
+        """Take requests until the shutdown, and finish those that were taken before it."""
+        loop = asyncio.get_running_loop()
+        self._last_request = monotonic()
+        base = contextvars.copy_context()
+        for _ in range(engine.concurrency):
+            self._start_worker(base)
+        ticking = loop.create_task(self._tick(), name="pysoa-tick")
+        try:
+            while self._workers:
+                await asyncio.wait([next(iter(self._workers))])
+        finally:
+            ticking.cancel()
+            await asyncio.wait([ticking])
+
+    def _start_worker(self, base: contextvars.Context) -> None:
+        """Start a worker in a context without traces of any job."""
+        loop = asyncio.get_running_loop()
+        worker = loop.create_task(self._work(base), name="pysoa-worker", context=base.copy())
+        self._workers.add(worker)
+        worker.add_done_callback(functools.partial(self._worker_ended, base))
+
+    def _worker_ended(self, base: contextvars.Context, worker: asyncio.Task[None]) -> None:
+        self._workers.discard(worker)
+        if worker.cancelled() or (error := worker.exception()) is None:
+            return
+        if not isinstance(error, Exception):
+            raise error
+        self._server._faults.note("A worker failed", error, with_traceback=True)
+        self._start_worker(base)
+
+    async def _work(self, base: contextvars.Context) -> None:
+        """Serve one request after another."""
+        engine, server = self._engine, self._server
+        assert engine is not None
+        receive, handle = engine.transport.receive_request_message, engine.handle
+        before = contextvars.copy_context()
+        while True:
+            try:
+                request_id, meta, job_request = await receive()
+            except MessageReceiveTimeout:
+                if self._is_stopping:
+                    return
+                continue
+            except Exception as error:  # boundary: transports may be users' code
+                await self._receive_failed(error)
+                continue
+            if request_id is None or meta is None or job_request is None:
+                self._logger.warning("Thought to be impossible, but the transport returned None")
+                continue
+            if self._outage.failures:
+                self._logger.warning("Receiving messages again after %.1f seconds.", self._outage.end())
+            self._last_request = monotonic()
+            await handle(request_id, meta, job_request)
+            if server.shutting_down and not self._is_stopping:
+                self._begin_stop()
+            if contextvars.copy_context() != before:
+                self._start_worker(base)
+                return
+
+    async def _receive_failed(self, error: Exception) -> None:
+        server = self._server
+        if isinstance(error, TransientPySOATransportError):
+            await asyncio.sleep(self._pause_for_broker(error))
+        elif isinstance(error, PySOATransportError | SerializationError):
+            server._faults.note("Dropped a message that cannot be read", error)
+        else:
+            server._record("server.error.unknown")
+            server._faults.note("Receiving failed in the transport", error, with_traceback=True)
+            await asyncio.sleep(self._outage.next_pause())
+
+    async def _tick(self) -> None:
+        """Now and then, show that the loop goes round, and look whether it is to end or has nothing to do."""
+        server = self._server
+        idle_after = server.settings["transport"].get("kwargs", {}).get("receive_timeout_in_seconds", 5)
+        while True:
+            if self.watch is not None:
+                self.watch.begin()  # harakiri strikes a loop that does not come by here
+            if server.shutting_down and not self._is_stopping:
+                self._begin_stop()
+            if self._engine is not None and not self._engine.jobs_running:
+                server._record_state(is_running=True, is_busy=False)
+                if monotonic() - self._last_request > idle_after:
+                    self._last_request = monotonic()
+                    try:
+                        await _called(server.perform_idle_actions)
+                    except Exception as error:  # boundary: a hook must not end the loop
+                        server._faults.note("perform_idle_actions failed", error, with_traceback=True)
+            if server.metrics is not NO_METRICS:
+                server.metrics.publish_all()
+            await asyncio.sleep(_TICK_IN_SECONDS)
+
+    # The end
+
+    def _stop_taking(self) -> None:
+        if self._event_loop is not None:
+            self._event_loop.call_soon_threadsafe(self._begin_stop)
+
+    def _begin_stop(self) -> None:
+        if self._is_stopping or self._engine is None:
+            return
+        self._is_stopping = True
+        self._server.shutting_down = True
+        try:
+            self._engine.transport.stop_taking()
+        except Exception as error:  # boundary: transports may be users' code
+            self._server._faults.note("The transport failed to stop", error)
+
+    def _job_is_stuck(self, text: str) -> None:
+        """A job does not end that has run for too long: drain, and end the process at the latest after the grace."""
+        self._logger.error("%s; shutting down", text)
+        self._server._record("server.error.harakiri", harakiri_level="server")
+        self._server.exit_code = 1
+        self._is_stuck = True
+        self._begin_stop()
+        assert self._event_loop is not None
+        grace = self._server.settings["harakiri"]["shutdown_grace"]
+        self._event_loop.call_later(grace, end_process, self._last_words)
+
+    async def _end(self, engine: AsyncServer) -> None:
+        """Take every step of the end, whatever the others do."""
+        server = self._server
+        steps: list[Callable[[], Any]] = [server.teardown, self._record_shutdown, engine.aclose]
+        if server._async_event_loop_thread.is_used:
+            steps.append(functools.partial(in_thread, server._async_event_loop_thread.join))
+        for client in (server._shared_client, server._shared_async_client):
+            if client is not None:
+                steps.append(client.close)
+        if self.heartbeat is not None:
+            steps.append(self.heartbeat.stop)
+        if self.watch is not None:
+            steps.append(self.watch.stop)
+        for step in steps:
+            try:
+                await _called(step)
+            except Exception:  # boundary: the other steps are still to be taken
+                self._logger.exception("Error while shutting down")
+                server.exit_code = 1
+        self._logger.info("Server shutdown complete")
+
+
+async def _called(hook: Callable[[], Any]) -> Any:
+    """The result of a hook, which may be a coroutine function."""
+    result = hook()
+    return await result if inspect.isawaitable(result) else result
