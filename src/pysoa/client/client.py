@@ -19,14 +19,18 @@ from pysoa.client.calls import (
     JobRequestArgument,
     action_result,
     check_response,
+    late_error,
     request_headers,
+    time_for_call,
 )
 from pysoa.client.errors import NoResponse
 from pysoa.client.future import FutureSOAResponse
 from pysoa.client.handler import ServiceHandler
 from pysoa.client.jobs import Jobs, SentJobs, by_service, one_by_one
 from pysoa.common.clock import monotonic
+from pysoa.common.deadline import current_deadline
 from pysoa.common.switches import Switch
+from pysoa.common.transport.errors import MessageReceiveTimeout
 from pysoa.common.types import ActionRequest, ActionResponse, Body, Context, JobResponse
 
 __all__ = ("Client", "ServiceHandler")
@@ -47,7 +51,7 @@ class Client(ClientBase[ServiceHandler]):
     * ``raise_job_errors``: raise ``CallJobError`` where a job response has errors.
     * ``raise_action_errors``: raise ``CallActionError`` where action responses have errors.
     * ``timeout``: seconds in which the whole call has to end; the server is told, too. ``None`` and 0 take the receive
-      timeout of the transport.
+      timeout of the transport. In a job, a call ends at the latest when the caller of the job stops waiting.
     * ``switches``: to add to those of the contexts.
     * ``correlation_id``: ties together all calls of one origin; where nothing gives one, each job gets a new one.
     * ``continue_on_error``: whether the server goes on with the next action of a job after one that failed.
@@ -56,9 +60,10 @@ class Client(ClientBase[ServiceHandler]):
     * ``catch_transport_errors``: give back a ``PySOATransportError`` in the place of the response that it cost.
 
     Besides, they raise ``PySOATransportError`` where sending or receiving fails (``MessageReceiveTimeout`` where no
-    response came in time), ``SerializationError`` where the request cannot be written, ``ImproperlyConfigured`` where
-    the service is not known, and ``ValueError`` and ``TypeError`` where arguments are wrong. Each ``PySOAError`` says
-    by its ``outcome`` whether the actions can have run.
+    response came in time, its subclass ``DeadlinePassed`` where the caller of the job has stopped waiting),
+    ``SerializationError`` where the request cannot be written, ``ImproperlyConfigured`` where the service is not known,
+    and ``ValueError`` and ``TypeError`` where arguments are wrong. Each ``PySOAError`` says by its ``outcome`` whether
+    the actions can have run.
     """
 
     handler_class: Any = ServiceHandler
@@ -350,7 +355,8 @@ class Client(ClientBase[ServiceHandler]):
 
         Args:
             service_name: the service.
-            receive_timeout_in_seconds: how long to wait for each; ``None`` takes that of the transport.
+            receive_timeout_in_seconds: how long to wait for each; ``None`` takes that of the transport. In a job, no
+                longer than its caller waits.
 
         Returns:
             A generator of request ids and responses, in the order in which they come. It raises
@@ -401,10 +407,15 @@ class Client(ClientBase[ServiceHandler]):
         service_name: str,
         actions: ActionRequestArgumentIterable,
         timeout: float | None,
-        headers: dict[str, Any],
+        headers: Mapping[str, Any],
     ) -> JobResponse:
         since = monotonic()
         handler = self._handler_for_call(service_name)
+        default_timeout = None if handler is None else handler.default_timeout
+        ends_with_job = False
+        if (deadline := current_deadline()) is not None:
+            left = deadline - since
+            timeout, headers, ends_with_job = time_for_call(service_name, timeout, default_timeout, headers, left)
         if handler is None:
             request_id = self.send_request(service_name, actions, **headers)
             call = self._call_for(service_name, (request_id,), False)
@@ -423,8 +434,13 @@ class Client(ClientBase[ServiceHandler]):
             if handler is None:
                 self._gather(service_name, call, since + timeout if timeout else None, False)
             else:
-                seconds = timeout or handler.default_timeout
+                seconds = timeout or default_timeout
                 handler.gather(call, since + seconds if seconds else None)
+        except MessageReceiveTimeout as error:
+            late = late_error(error, service_name, monotonic() - since - (timeout or 0)) if ends_with_job else None
+            if late is None:
+                raise
+            raise late from error
         finally:
             if call.missing:
                 self._forget(service_name, call.missing)
@@ -453,7 +469,9 @@ class Client(ClientBase[ServiceHandler]):
         headers: dict[str, Any],
         result: Callable[[Responses], _Result],
     ) -> FutureSOAResponse[_Result]:
-        sent = SentJobs(self, jobs, headers, catch_transport_errors=catch_transport_errors, wait=False, timeout=None)
+        sent = SentJobs(
+            self, jobs, headers, catch_transport_errors=catch_transport_errors, wait=False, timeout=timeout or None
+        )
 
         def get_response(timeout_of_result: float | None) -> _Result:
             return result(sent.receive(monotonic(), timeout_of_result or timeout))

@@ -11,9 +11,10 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, TypeVar
 
 from pysoa.client.awaited import OWN_CHANNEL, AwaitedCall, AwaitedResponses, FutureCall
-from pysoa.client.calls import is_suppressed
+from pysoa.client.calls import is_suppressed, late_error, timeout_within
 from pysoa.client.middleware import ClientMiddleware, ClientRequestMiddlewareTask, ClientResponseMiddlewareTask
 from pysoa.common.clock import monotonic
+from pysoa.common.deadline import current_deadline
 from pysoa.common.forks import start_anew_in_children
 from pysoa.common.instruments import NO_METRICS, TimerResolution
 from pysoa.common.plugins import make_recorder
@@ -26,6 +27,7 @@ from pysoa.version import __version_info__
 __all__ = ("ServiceHandler",)
 
 _MAX_DROPPED_WITHOUT_TIMEOUT = 10_000
+_SHORTEST_WAIT_IN_SECONDS = 0.001
 
 _Task = TypeVar("_Task", bound=Callable[..., Any])
 
@@ -298,7 +300,8 @@ class ServiceHandler:
         Responses that a call or a future waits for are left to it.
 
         Args:
-            receive_timeout_in_seconds: how long to wait for each. ``None`` and 0 leave that to the transport.
+            receive_timeout_in_seconds: how long to wait for each. ``None`` and 0 leave that to the transport. In a job,
+                no longer than its caller waits.
 
         Yields:
             A request id and its response, in the order in which they come.
@@ -311,15 +314,30 @@ class ServiceHandler:
         may_ask_for_nothing = self._has_hooks or not self._has_sent_suppressed
         try:
             while True:
-                response = self._awaited.next_unclaimed(
-                    channel, self._receive, receive_timeout_in_seconds, may_ask_for_nothing
-                )
+                response = self._next_unclaimed(channel, receive_timeout_in_seconds, may_ask_for_nothing)
                 if response is None:
                     return
                 yield response
         finally:
             if self.metrics is not NO_METRICS:
                 self.metrics.publish_all()
+
+    def _next_unclaimed(
+        self, channel: Hashable, timeout: float | None, may_ask_for_nothing: bool
+    ) -> tuple[int, JobResponse] | None:
+        deadline = current_deadline()
+        left = None if deadline is None else timeout_within(timeout, self.default_timeout, deadline - monotonic())
+        if deadline is None or left is None:
+            return self._awaited.next_unclaimed(channel, self._receive, timeout, may_ask_for_nothing)
+        try:
+            # Even when it is too late, what has come by then is given out; 0 would mean the default.
+            timeout = max(left, _SHORTEST_WAIT_IN_SECONDS)
+            return self._awaited.next_unclaimed(channel, self._receive, timeout, may_ask_for_nothing)
+        except MessageReceiveTimeout as error:
+            late = late_error(error, self.service_name, monotonic() - deadline)
+            if late is None:
+                raise
+            raise late from error
 
     def _base_get_response(
         self, receive_timeout_in_seconds: float | None = None

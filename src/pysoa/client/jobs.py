@@ -8,11 +8,20 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from pysoa.client.awaited import AwaitedCall
-from pysoa.client.calls import ActionRequestArgumentIterable, JobRequestArgument
+from pysoa.client.calls import (
+    ActionRequestArgumentIterable,
+    JobRequestArgument,
+    TimeForCall,
+    late_error,
+    time_for_call,
+    wait_within,
+)
 from pysoa.client.errors import NoResponse
 from pysoa.client.handler import ServiceHandler
+from pysoa.common.clock import monotonic
+from pysoa.common.deadline import current_deadline, time_left
 from pysoa.common.errors import PySOAError
-from pysoa.common.transport.errors import BatchSendError, PySOATransportError
+from pysoa.common.transport.errors import BatchSendError, DeadlinePassed, MessageReceiveTimeout, PySOATransportError
 from pysoa.common.types import JobResponse
 
 __all__ = ("Jobs", "JobsClient", "SentJobs", "by_service", "one_by_one")
@@ -45,7 +54,12 @@ class SentJobs:
         headers: keyword arguments for ``Client.send_request``.
         catch_transport_errors: put a ``PySOATransportError`` into the slots of the responses that it cost.
         wait: whether ``receive`` follows at once, and in the same thread.
-        timeout: if so, how many seconds sending and receiving may take in all.
+        timeout: how many seconds the call asks for, which ``headers`` tell the server. Without it, requests that are
+            not waited for at once are sent whatever the deadline of the present job.
+
+    Raises:
+        DeadlinePassed: the caller of the present job has stopped waiting. Nothing has been sent.
+        PySOATransportError: they were not sent, or may not have been.
     """
 
     def __init__(
@@ -64,40 +78,61 @@ class SentJobs:
         self._slots: list[tuple[str, int] | PySOATransportError] = []
         self._calls: dict[str, AwaitedCall] = {}
         self._handlers: dict[str, ServiceHandler | None] = {}
+        self._times: dict[str, TimeForCall] = {}
         jobs = list(jobs)
         for service_name, _ in jobs:
             if service_name not in self._handlers:
                 self._handlers[service_name] = client._handler_for_call(service_name)
-        if headers["control_extra"] and headers["control_extra"].get("suppress_response"):
-            wait = False  # for nothing
-        # One request alone goes as that of a call does; several of one service in a batch.
-        self._intent = (wait, timeout) if len(jobs) == 1 else (False, None)
+        self._is_suppressed = bool(headers["control_extra"] and headers["control_extra"].get("suppress_response"))
+        waits_at_once = wait and not self._is_suppressed
+        errors = self._plan(timeout, headers, time_left() if waits_at_once or timeout else None)
+        if errors:
+            self._slots.extend([errors[service_name] for service_name, _ in jobs])
+            return
         try:
-            self._send(jobs, headers, self._batches(wait, timeout) if len(jobs) > 1 else {})
+            self._send(jobs, waits_at_once)
         except BaseException:
             self.forget()
             raise
 
-    def _batches(self, wait: bool, timeout: float | None) -> dict[str, AbstractContextManager[None]]:
+    def _plan(
+        self, timeout: float | None, headers: Mapping[str, Any], left: float | None
+    ) -> dict[str, PySOATransportError]:
+        """See how much time the requests to each service have; what is given back has to take the place of sending."""
+        errors: dict[str, PySOATransportError] = {}
+        for service_name in self._handlers:
+            default_timeout = self._default_timeout(service_name)
+            try:
+                self._times[service_name] = time_for_call(service_name, timeout, default_timeout, headers, left)
+            except DeadlinePassed as error:
+                if not self._catches:
+                    raise
+                errors[service_name] = error
+        return errors
+
+    def _default_timeout(self, service_name: str) -> float | None:
+        handler = self._handlers[service_name]
+        return None if handler is None else handler.default_timeout
+
+    def _batches(self, wait: bool) -> dict[str, AbstractContextManager[None]]:
         return {
-            service_name: handler.batch(wait, timeout)
+            service_name: handler.batch(wait, self._times[service_name].timeout)
             for service_name, handler in self._handlers.items()
             if handler is not None
         }
 
-    def _send(
-        self,
-        jobs: list[tuple[str, ActionRequestArgumentIterable]],
-        headers: Mapping[str, Any],
-        batches: dict[str, AbstractContextManager[None]],
-    ) -> None:
+    def _send(self, jobs: list[tuple[str, ActionRequestArgumentIterable]], wait: bool) -> None:
+        # One request alone goes as that of a call does; several of one service in a batch.
+        batches = self._batches(wait) if len(jobs) > 1 else {}
         entered: list[str] = []
         try:
             for service_name, batch in batches.items():
                 batch.__enter__()
                 entered.append(service_name)
             for service_name, actions in jobs:
-                self._send_job(service_name, actions, headers)
+                time = self._times[service_name]
+                intent = (wait, time.timeout) if len(jobs) == 1 else (False, None)
+                self._send_job(service_name, actions, time.headers, intent)
             while entered:
                 # Not one around the other: what goes wrong with one service's requests is nothing to another's.
                 service_name = entered.pop()
@@ -124,10 +159,16 @@ class SentJobs:
                 return True
         return False
 
-    def _send_job(self, service_name: str, actions: ActionRequestArgumentIterable, headers: Mapping[str, Any]) -> None:
+    def _send_job(
+        self,
+        service_name: str,
+        actions: ActionRequestArgumentIterable,
+        headers: Mapping[str, Any],
+        intent: tuple[bool, float | None],
+    ) -> None:
         handler = self._handlers[service_name]
         if handler is not None:
-            handler.intent.value = self._intent
+            handler.intent.value = intent
         try:
             request_id = self._client.send_request(service_name, actions, **headers)
         except PySOATransportError as error:
@@ -147,7 +188,7 @@ class SentJobs:
         self._slots.append((service_name, request_id))
 
     def receive(self, since: float, timeout: float | None) -> list[JobResponse | PySOATransportError]:
-        """Wait for the responses that are missing, service by service.
+        """Wait for the responses that are missing, service by service, and not beyond the deadline of the present job.
 
         Args:
             since: the moment, in ``monotonic`` time, from which the timeout counts.
@@ -161,26 +202,33 @@ class SentJobs:
                 tried again, unless it followed the sending at once.
             NoResponse: the transport has no more responses.
         """
+        deadline_of_job = None if self._is_suppressed else current_deadline()
         try:
             for service_name, call in self._calls.items():
                 if call.missing:
-                    handler = self._handlers[service_name]
-                    seconds = timeout or (handler.default_timeout if handler is not None else None)
-                    self._gather(service_name, call, since + seconds if seconds else None)
+                    until, ends_with_job = wait_within(
+                        since, timeout, self._default_timeout(service_name), deadline_of_job
+                    )
+                    self._gather(service_name, call, until, ends_with_job)
             return [self._content(slot) for slot in self._slots]
         finally:
             if self._waits:
                 self.forget()
 
-    def _gather(self, service_name: str, call: AwaitedCall, deadline: float | None) -> None:
+    def _gather(self, service_name: str, call: AwaitedCall, deadline: float | None, ends_with_job: bool) -> None:
         try:
             self._client._gather(service_name, call, deadline, not self._waits)
         except PySOATransportError as error:
             if error.outcome == "not_sent" and len(self._slots if not self._catches else call.missing) > 1:
                 error.outcome = "unknown"  # it speaks for one request, and this is for several
+            late = None
+            if isinstance(error, MessageReceiveTimeout) and ends_with_job and deadline is not None:
+                late = late_error(error, service_name, monotonic() - deadline)
             if not self._catches:
-                raise
-            self._fail(service_name, error)
+                if late is None:
+                    raise
+                raise late from error
+            self._fail(service_name, late or error)
         if call.missing:
             handler = self._handlers[service_name]
             dropped = handler.dropped_request_ids() if handler is not None else ()

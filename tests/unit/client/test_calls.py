@@ -5,11 +5,26 @@ from typing import Any
 
 import pytest
 
-from pysoa.client.calls import action_result, check_response, make_context, make_control, request_headers
+from pysoa.client.calls import (
+    action_result,
+    check_response,
+    late_error,
+    make_context,
+    make_control,
+    request_headers,
+    time_for_call,
+    timeout_within,
+    wait_within,
+)
 from pysoa.client.client import Client
 from pysoa.client.errors import CallActionError, CallJobError
 from pysoa.common.errors import Error
-from pysoa.common.transport.errors import InvalidMessageError
+from pysoa.common.transport.errors import (
+    DeadlinePassed,
+    InvalidMessageError,
+    MessageReceiveTimeout,
+    ServiceUnavailable,
+)
 from pysoa.common.types import ActionResponse, JobResponse
 
 
@@ -175,3 +190,108 @@ def test_a_response_without_actions_and_errors_is_no_answer() -> None:
         action_result(JobResponse(), "s", True, True, Client)
 
     assert raised.value.outcome == "answered"
+
+
+# Calls within jobs
+
+
+def headers_of(timeout: float | None = None, control_extra: Any = None) -> dict[str, Any]:
+    return request_headers(timeout, None, None, False, None, control_extra)
+
+
+@pytest.mark.parametrize(
+    ("timeout", "default", "left", "within"),
+    [
+        pytest.param(None, 5, None, None, id="no job"),
+        pytest.param(None, 5, 2.0, 2.0, id="less than the default"),
+        pytest.param(0, 5, 2.0, 2.0, id="zero is the default"),
+        pytest.param(3, 5, 2.0, 2.0, id="less than the timeout"),
+        pytest.param(1, 5, 2.0, None, id="more than the timeout"),
+        pytest.param(2.0, 5, 2.0, None, id="just the timeout"),
+        pytest.param(None, 5, 6.0, None, id="more than the default"),
+        pytest.param(None, None, 2.0, 2.0, id="the default is not known"),
+        pytest.param(3, None, 6.0, None, id="nor needed"),
+        pytest.param(3, 5, -1.0, -1.0, id="too late"),
+    ],
+)
+def test_a_call_in_a_job_has_what_is_left_where_that_is_less(
+    timeout: Any, default: Any, left: Any, within: Any
+) -> None:
+    assert timeout_within(timeout, default, left) == within
+
+
+@pytest.mark.parametrize("left", [None, 5.0])
+def test_requests_of_a_call_that_the_job_does_not_shorten_say_what_they_said(left: Any) -> None:
+    headers = headers_of(4)
+
+    time = time_for_call("square", 4, 5, headers, left)
+
+    assert time == (4, headers, False)
+    assert time.headers is headers
+
+
+def test_a_shortened_call_tells_its_server_and_its_request_lives_a_second_longer() -> None:
+    headers = headers_of(4, {"zed": 1})
+
+    timeout, shorter, ends_with_job = time_for_call("square", 4, 5, headers, 2.5)
+
+    assert (timeout, ends_with_job) == (2.5, True)
+    assert shorter == {**headers, "control_extra": {"zed": 1, "timeout": 2.5}, "message_expiry_in_seconds": 3.5}
+    assert headers == headers_of(4, {"zed": 1})
+
+
+@pytest.mark.parametrize(("told", "sent"), [(1, 1), (9, 2.5), ("soon", 2.5), (True, 2.5), (0, 2.5)])
+def test_a_timeout_in_control_extra_stays_where_it_is_the_shorter_one(told: Any, sent: Any) -> None:
+    headers = headers_of(None, {"timeout": told})
+
+    shorter = time_for_call("square", None, 5, headers, 2.5).headers
+
+    assert shorter["control_extra"] == {"timeout": sent}
+
+
+def test_a_call_that_is_not_answered_is_not_shortened() -> None:
+    headers = headers_of(4, {"suppress_response": True})
+
+    assert time_for_call("square", 4, 5, headers, -1.0) == (4, headers, False)
+
+
+@pytest.mark.parametrize("left", [0.0, -0.25])
+def test_nothing_is_sent_once_the_caller_of_the_job_has_gone(left: float) -> None:
+    with pytest.raises(DeadlinePassed) as raised:
+        time_for_call("square", 4, 5, headers_of(4), left)
+
+    assert str(raised.value) == (
+        f"call to square is {-left:.3f} s past the deadline of its job: the caller of that has stopped waiting"
+    )
+    assert (raised.value.outcome, raised.value.overdue_in_seconds, raised.value.is_of_job) == ("not_sent", -left, True)
+
+
+@pytest.mark.parametrize(
+    ("timeout", "default", "deadline", "until"),
+    [
+        (4, 5, None, (14, False)),
+        (None, 5, None, (15, False)),
+        (None, None, None, (None, False)),
+        (4, 5, 13.0, (13.0, True)),
+        (4, 5, 10.0, (10.0, True)),
+        (4, 5, 9.0, (9.0, True)),
+        (4, 5, 14.5, (14, False)),
+        (None, None, 13.0, (13.0, True)),
+    ],
+)
+def test_a_wait_ends_by_the_deadline_of_the_job_at_the_latest(
+    timeout: Any, default: Any, deadline: Any, until: Any
+) -> None:
+    assert wait_within(10, timeout, default, deadline) == until
+
+
+def test_a_timeout_at_the_deadline_of_the_job_is_laid_to_that() -> None:
+    late = late_error(MessageReceiveTimeout("nothing", outcome="not_sent"), "square", 0.002)
+
+    assert isinstance(late, DeadlinePassed)
+    assert (late.outcome, late.overdue_in_seconds, late.is_of_job) == ("not_sent", 0.002, True)
+
+
+def test_a_timeout_with_another_reason_is_left_alone() -> None:
+    assert late_error(MessageReceiveTimeout("of the transport's own"), "square", -0.5) is None
+    assert late_error(ServiceUnavailable("nobody serves"), "square", 0.002) is None

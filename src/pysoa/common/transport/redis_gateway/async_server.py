@@ -179,6 +179,8 @@ class AsyncRedisServerTransport(AsyncServerTransport):
         self._is_stopping = False
         self._is_waking = False
         self._time_to_begin = _WORK_IN_HAND_IN_SECONDS / 8
+        self._turn_began = 0.0
+        self._begun_in_turn = 0
         self._last_line: RequestLine | None = None
         self._reply_queues: OrderedDict[str, tuple[Queue, int]] = OrderedDict()
         self._keeper: Keeper | None = None
@@ -263,14 +265,12 @@ class AsyncRedisServerTransport(AsyncServerTransport):
             self._last_line = self._line_of.pop(id(data), self._lines[0])
         line = self._last_line
         assert line is not None
-        if keeper is not None:
-            now = monotonic()
-            if keeper.job_began:
-                # Time from one beginning to the next: what a request costs the loop at once.
-                self._time_to_begin += (now - keeper.job_began - self._time_to_begin) * 0.1
-            keeper.job_began = now if self._held else 0.0
-        if self._held and self._waiters and not self._is_waking:
-            self._wake()  # should this one be suspended, another goes on
+        self._begun_in_turn += 1
+        if self._held:
+            if keeper is not None:
+                keeper.job_began = monotonic()
+            if self._waiters and not self._is_waking:
+                self._wake()  # should this one be suspended, another goes on
         core = self.core
         frame = core.whole_frame(data, None)
         assert frame is not None  # without an assembler, a frame is whole or refused
@@ -337,6 +337,11 @@ class AsyncRedisServerTransport(AsyncServerTransport):
 
     def pop_commands(self, line: RequestLine) -> tuple[bytes, int]:
         """The commands of the next pop of a line, and how many requests it may bring."""
+        if self._begun_in_turn:
+            # What a request has cost the loop at once, on the average; one slow one soon makes us modest.
+            cost = (monotonic() - self._turn_began) / self._begun_in_turn
+            self._time_to_begin += (cost - self._time_to_begin) * 0.2
+            self._begun_in_turn = 0
         most = min(self.free_slots(line), self.prefetch, int(_WORK_IN_HAND_IN_SECONDS / self._time_to_begin))
         if len(self._lines) > 1:
             most = 1  # each master has a pop of its own
@@ -348,6 +353,8 @@ class AsyncRedisServerTransport(AsyncServerTransport):
         """Take requests in, and have one of those who wait begin."""
         self._last_line = line
         self._faults.clear()
+        if not self._begun_in_turn:
+            self._turn_began = monotonic()
         if len(self._lines) > 1:
             self._line_of.update((id(frame), line) for frame in frames)
         self._held.extend(frames)
