@@ -12,7 +12,13 @@ from typing import Any, ClassVar, TypeVar
 
 from pysoa.client.awaited import OWN_CHANNEL, AwaitedCall, AwaitedResponses, FutureCall
 from pysoa.client.calls import is_suppressed, late_error, timeout_within
-from pysoa.client.middleware import ClientMiddleware, ClientRequestMiddlewareTask, ClientResponseMiddlewareTask
+from pysoa.client.errors import ImproperlyConfigured
+from pysoa.client.middleware import (
+    AsyncClientMiddleware,
+    ClientMiddleware,
+    ClientRequestMiddlewareTask,
+    ClientResponseMiddlewareTask,
+)
 from pysoa.common.clock import monotonic
 from pysoa.common.deadline import current_deadline
 from pysoa.common.forks import start_anew_in_children
@@ -48,6 +54,9 @@ class ServiceHandler:
         service_name: the service.
         settings: checked settings, as ``ClientSettings`` has them.
 
+    Raises:
+        ImproperlyConfigured: there is asynchronous middleware in the settings.
+
     Attributes:
         service_name: the service.
         metrics: where it records, beside the transport.
@@ -60,6 +69,7 @@ class ServiceHandler:
     _client_version: ClassVar[list[int]] = list(max(__version_info__, (1, 4, 9)))
 
     def __init__(self, service_name: str, settings: Mapping[str, Any]) -> None:
+        _refuse_async_middleware(service_name, settings["middleware"])
         self.service_name = service_name
         self.metrics = make_recorder(settings["metrics"])
         with self.metrics.timer("client.transport.initialize", resolution=TimerResolution.MICROSECONDS):
@@ -390,3 +400,14 @@ class ServiceHandler:
         close = getattr(self._transport, "close", None)
         if close is not None:
             close()
+
+
+def _refuse_async_middleware(service_name: str, middleware: Iterable[Mapping[str, Any]]) -> None:
+    for each in middleware:
+        middleware_class = each["object"]
+        if isinstance(middleware_class, type) and issubclass(middleware_class, AsyncClientMiddleware):
+            name = f"{middleware_class.__module__}:{middleware_class.__qualname__}"
+            raise ImproperlyConfigured(
+                f"middleware {name} of service {service_name} is asynchronous, and this client is not: "
+                "call the service with an AsyncClient, or make the middleware a ClientMiddleware"
+            )

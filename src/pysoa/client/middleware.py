@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 from pysoa.common.fields import NO_KWARGS
 from pysoa.common.plugins import accepts_kwargs
 from pysoa.common.types import JobRequest, JobResponse
 
-__all__ = ("AsyncClientMiddleware", "ClientMiddleware", "ClientRequestMiddlewareTask", "ClientResponseMiddlewareTask")
+__all__ = (
+    "AsyncClientMiddleware",
+    "AsyncClientRequestMiddlewareTask",
+    "AsyncClientResponseMiddlewareTask",
+    "ClientMiddleware",
+    "ClientRequestMiddlewareTask",
+    "ClientResponseMiddlewareTask",
+)
 
 ClientRequestMiddlewareTask: TypeAlias = Callable[[int, dict[str, Any], JobRequest, float | None], None]
 """Sends a request: request id, meta, job request, seconds until it expires."""
 
 ClientResponseMiddlewareTask: TypeAlias = Callable[[float | None], tuple[int | None, JobResponse | None]]
 """Receives a response within so many seconds: request id and job response, both None when none is outstanding."""
+
+AsyncClientRequestMiddlewareTask: TypeAlias = Callable[[int, dict[str, Any], JobRequest, float | None], Awaitable[None]]
+"""As ``ClientRequestMiddlewareTask``, to be awaited."""
+
+AsyncClientResponseMiddlewareTask: TypeAlias = Callable[
+    [float | None], Awaitable[tuple[int | None, JobResponse | None]]
+]
+"""As ``ClientResponseMiddlewareTask``, to be awaited."""
 
 
 @accepts_kwargs(NO_KWARGS)
@@ -36,6 +51,20 @@ class ClientMiddleware:
         return get_response
 
 
-@accepts_kwargs(NO_KWARGS)
 class AsyncClientMiddleware(ClientMiddleware):
-    """Wraps what an asyncio client does; both methods take and give coroutine functions."""
+    """Wraps what an asynchronous client does: as ``ClientMiddleware``, but with coroutine functions.
+
+    A blocking client has no event loop and refuses it.
+    """
+
+    def request(  # type: ignore[override] # the kinds differ on purpose; who builds the stack looks at the class
+        self, send_request: AsyncClientRequestMiddlewareTask
+    ) -> AsyncClientRequestMiddlewareTask:
+        """Wrap sending, as ``ClientMiddleware.request`` does."""
+        return send_request
+
+    def response(  # type: ignore[override] # as above
+        self, get_response: AsyncClientResponseMiddlewareTask
+    ) -> AsyncClientResponseMiddlewareTask:
+        """Wrap receiving, as ``ClientMiddleware.response`` does."""
+        return get_response

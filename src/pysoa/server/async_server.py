@@ -31,7 +31,7 @@ from pysoa.server.internal.harakiri import HarakiriInterrupt
 from pysoa.server.internal.types import RequestSwitchSet
 from pysoa.server.middleware import AsyncServerMiddleware
 from pysoa.server.server import Server
-from pysoa.server.types import EnrichedJobRequest
+from pysoa.server.types import EnrichedJobRequest, is_async_action
 
 __all__ = ("AsyncServer",)
 
@@ -85,7 +85,8 @@ class AsyncServer:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.loop = asyncio.get_running_loop()
-        self.transport: AsyncServerTransport = server.make_async_transport()
+        self.transport = _async_transport(server)
+        server.transport = self.transport  # type: ignore[assignment] # hooks may look at it
         self.concurrency: int = server.settings["concurrency"]
         self.on_stuck: Callable[[str], object] = server.logger.error
         self._harakiri = server.settings["harakiri"]
@@ -344,11 +345,19 @@ class AsyncServer:
         await self.transport.aclose()
 
 
-def is_async_action(process: Any) -> bool:
-    """Whether calling an action gives back something to await, as far as it shows before it is called."""
-    marked = getattr(process, "is_async", None)
-    if marked is not None:
-        return bool(marked)
-    if inspect.iscoroutinefunction(process):
-        return True
-    return inspect.iscoroutinefunction(type(process).__call__)
+def _async_transport(server: Server) -> AsyncServerTransport:
+    """The asyncio twin of a server's transport.
+
+    Raises:
+        ImproperlyConfigured: it has none.
+    """
+    settings = server.settings["transport"]
+    transport_class = settings["object"].async_server_class()
+    if transport_class is None:
+        raise server.settings_class.ImproperlyConfigured(
+            f"concurrency: {settings['path']} cannot be used with asyncio: override its method async_server_class"
+        )
+    transport: AsyncServerTransport = transport_class(
+        server.service_name, server.metrics, server._forked_process_id or 1, **settings.get("kwargs", {})
+    )
+    return transport

@@ -1,8 +1,8 @@
-"""The base class of server middleware, which wraps jobs and actions."""
+"""The base classes of server middleware, which wraps jobs and actions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from pysoa.common.fields import NO_KWARGS
@@ -10,10 +10,20 @@ from pysoa.common.plugins import accepts_kwargs
 from pysoa.common.types import ActionResponse, JobResponse
 from pysoa.server.types import EnrichedActionRequest, EnrichedJobRequest
 
-__all__ = ("AsyncServerMiddleware", "ServerMiddleware", "ServerMiddlewareActionTask", "ServerMiddlewareJobTask")
+__all__ = (
+    "AsyncServerMiddleware",
+    "AsyncServerMiddlewareActionTask",
+    "AsyncServerMiddlewareJobTask",
+    "ServerMiddleware",
+    "ServerMiddlewareActionTask",
+    "ServerMiddlewareJobTask",
+)
 
 ServerMiddlewareJobTask: TypeAlias = Callable[[EnrichedJobRequest], JobResponse]
 ServerMiddlewareActionTask: TypeAlias = Callable[[EnrichedActionRequest], ActionResponse]
+
+AsyncServerMiddlewareJobTask: TypeAlias = Callable[[EnrichedJobRequest], Awaitable[JobResponse]]
+AsyncServerMiddlewareActionTask: TypeAlias = Callable[[EnrichedActionRequest], Awaitable[ActionResponse]]
 
 
 @accepts_kwargs(NO_KWARGS)
@@ -47,6 +57,21 @@ class ServerMiddleware:
         return process_action
 
 
-@accepts_kwargs(NO_KWARGS)
 class AsyncServerMiddleware(ServerMiddleware):
-    """Wraps jobs, actions, or both, asynchronously: both methods take and give coroutine functions."""
+    """Wraps jobs, actions, or both, as ``ServerMiddleware`` does, but with coroutine functions.
+
+    In a blocking server they run on its event-loop thread, while the worker waits; what they wrap runs in the worker
+    unless it is asynchronous, too.
+    """
+
+    def job(  # type: ignore[override] # the kinds differ on purpose; who builds the stack looks at the class
+        self, process_job: AsyncServerMiddlewareJobTask
+    ) -> AsyncServerMiddlewareJobTask:
+        """Wrap the processing of jobs, as ``ServerMiddleware.job`` does."""
+        return process_job
+
+    def action(  # type: ignore[override] # as above
+        self, process_action: AsyncServerMiddlewareActionTask
+    ) -> AsyncServerMiddlewareActionTask:
+        """Wrap the processing of actions, as ``ServerMiddleware.action`` does."""
+        return process_action

@@ -6,9 +6,10 @@ code.
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from types import FrameType
+from types import CoroutineType, FrameType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pysoa.client.client import Client
@@ -32,20 +33,27 @@ from pysoa.server.internal.process import ServerProcess
 from pysoa.server.internal.reports import ServerReports
 from pysoa.server.internal.signals import ignore_shutdown_signals
 from pysoa.server.internal.types import RequestSwitchSet
-from pysoa.server.middleware import ServerMiddleware, ServerMiddlewareActionTask, ServerMiddlewareJobTask
+from pysoa.server.middleware import (
+    AsyncServerMiddleware,
+    ServerMiddleware,
+    ServerMiddlewareActionTask,
+    ServerMiddlewareJobTask,
+)
 from pysoa.server.settings import ServerSettings
 from pysoa.server.types import (
     ActionType,
+    Answering,
     EnrichedActionRequest,
     EnrichedJobRequest,
     IntrospectionActionType,
     RunCoroutine,
+    is_async_action,
 )
 
 if TYPE_CHECKING:
     from pysoa.client.async_client import AsyncClient
-    from pysoa.common.transport.async_base import AsyncServerTransport
     from pysoa.server.async_server import AsyncServer
+    from pysoa.server.internal.awaiting import CoroutineWaiter
 
 __all__ = ("HarakiriInterrupt", "Server", "ServerMiddlewareActionTask", "ServerMiddlewareJobTask")
 
@@ -103,7 +111,13 @@ class Server(ServerReports):
         self._run_coroutine = self._async_event_loop_thread.run_coroutine
         self._middleware: list[ServerMiddleware] = _instances(settings["middleware"])
         execute_job: ServerMiddlewareJobTask = self.execute_job
-        self._process_job = self.make_middleware_stack([each.job for each in self._middleware], execute_job)
+        self._action_wraps = [(each.action, _is_async(each)) for each in self._middleware]
+        self._process_job: ServerMiddlewareJobTask
+        if any(map(_is_async, self._middleware)):
+            job_wraps = [(each.job, _is_async(each)) for each in self._middleware]
+            self._process_job = self._waiter.stack(job_wraps, execute_job)
+        else:
+            self._process_job = self.make_middleware_stack([each.job for each in self._middleware], execute_job)
 
         self.shutting_down = False
         self.exit_code = 0
@@ -181,25 +195,6 @@ class Server(ServerReports):
         if self._shared_async_client is None:
             self._shared_async_client = client_class(routing, context={})
         return self._shared_async_client.with_context(context)
-
-    def make_async_transport(self) -> AsyncServerTransport:
-        """The asyncio twin of the transport, which takes its place.
-
-        Raises:
-            ImproperlyConfigured: it has none.
-        """
-        settings = self.settings["transport"]
-        transport_class = settings["object"].async_server_class()
-        if transport_class is None:
-            raise self.settings_class.ImproperlyConfigured(
-                f"concurrency: {settings['path']} cannot be used with asyncio: override its method async_server_class"
-            )
-        transport: Any = transport_class(
-            self.service_name, self.metrics, self._forked_process_id or 1, **settings.get("kwargs", {})
-        )
-        self.transport = transport
-        async_transport: AsyncServerTransport = transport
-        return async_transport
 
     @staticmethod
     def make_middleware_stack(middleware: Iterable[Callable[[Task], Task]], base: Task) -> Task:
@@ -328,13 +323,17 @@ class Server(ServerReports):
                 run.record(ActionResponse(name, [jobs.unknown_action_error(name)]))
                 continue
             request = self._request_for(waiting, job_request, switches)
-            for middleware in reversed(self._middleware):
-                process = middleware.action(process)
+            if is_async_action(process):
+                request.use_async_client()
+            if self._action_wraps:
+                process = self._waiter.stack(self._action_wraps, process)
 
             is_last = False
             _push_log_action(name)
             try:
-                response = process(request)
+                response: Any = process(request)
+                if isinstance(response, CoroutineType):
+                    response = self._waiter.wait_for(response)
             except HarakiriInterrupt:
                 response, is_last = self._interrupted(name), True
             except Exception as error:  # boundary: the runner of actions
@@ -343,6 +342,13 @@ class Server(ServerReports):
                 _pop_log_action()
             run.record(response, is_last=is_last)
         return run.response()
+
+    @functools.cached_property
+    def _waiter(self) -> CoroutineWaiter:
+        """Waits for coroutines; most blocking servers have none."""
+        from pysoa.server.internal.awaiting import CoroutineWaiter
+
+        return CoroutineWaiter(self._async_event_loop_thread)
 
     # Steps that both loops take
 
@@ -412,7 +418,7 @@ class Server(ServerReports):
         self._record("server.error.harakiri", harakiri_level="action")
         return ActionResponse(name, [jobs.action_timeout_error(name)])
 
-    def _action(self, name: str) -> ServerMiddlewareActionTask | None:
+    def _action(self, name: str) -> Answering | None:
         """Make the action of a name; None when there is none."""
         if name in self.action_class_map:
             return self.action_class_map[name](self.settings)
@@ -488,3 +494,7 @@ class Server(ServerReports):
 
 def _instances(configurations: Iterable[Mapping[str, Any]]) -> list[Any]:
     return [cast(Any, each["object"])(**each.get("kwargs", {})) for each in configurations]
+
+
+def _is_async(middleware: ServerMiddleware) -> bool:
+    return isinstance(middleware, AsyncServerMiddleware)

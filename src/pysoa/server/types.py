@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import abc
 import copy
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+import functools
+import inspect
+import weakref
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from types import CoroutineType, FunctionType, MethodType
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import attr
 
@@ -28,10 +32,12 @@ __all__ = (
     "ActionInterface",
     "ActionServer",
     "ActionType",
+    "Answering",
     "EnrichedActionRequest",
     "EnrichedJobRequest",
     "IntrospectionActionType",
     "RunCoroutine",
+    "is_async_action",
 )
 
 
@@ -162,8 +168,10 @@ class EnrichedActionRequest(ActionRequest):
         raise_action_errors: bool = True,
         is_caller_error: bool = False,
         context: Context | None = None,
-    ) -> ActionResponse:
+    ) -> Any:
         """Run another action of this server, in this process and without middleware.
+
+        A plain action has no ``await``: it has an asynchronous one run by ``run_coroutine``.
 
         Args:
             action: its name in the ``action_class_map``.
@@ -171,6 +179,9 @@ class EnrichedActionRequest(ActionRequest):
             raise_action_errors: whether errors are raised rather than given back in the response.
             is_caller_error: whether errors that the action returns, rather than raises, are our caller's fault.
             context: added to the context of this request.
+
+        Returns:
+            The ``ActionResponse`` or, of an asynchronous action, a coroutine that gives it back, or raises.
 
         Raises:
             ActionError: the action failed, or there is none of that name.
@@ -189,15 +200,27 @@ class EnrichedActionRequest(ActionRequest):
         request.context = {**self.context, **(context or {})}
         request._server = self._server
 
-        try:
-            response = server.action_class_map[action](server.settings)(request)
-        except ActionError as error:
+        def judged(response: ActionResponse) -> ActionResponse:
+            if response.errors and raise_action_errors:
+                raise ActionError(response.errors, set_is_caller_error_to=is_caller_error)
+            return response
+
+        def failed(error: ActionError) -> ActionResponse:
             if raise_action_errors:
-                raise
+                raise error
             return ActionResponse(action, error.errors)
-        if response.errors and raise_action_errors:
-            raise ActionError(response.errors, set_is_caller_error_to=is_caller_error)
-        return response
+
+        async def judged_later(response: Coroutine[Any, Any, ActionResponse]) -> ActionResponse:
+            try:
+                return judged(await response)
+            except ActionError as error:
+                return failed(error)
+
+        try:
+            response: Any = server.action_class_map[action](server.settings)(request)
+            return judged_later(response) if isinstance(response, CoroutineType) else judged(response)
+        except ActionError as error:
+            return failed(error)
 
 
 def _failed(action: str, error: Error, raise_it: bool) -> ActionResponse:
@@ -219,8 +242,8 @@ class ActionInterface(abc.ABC):
         """Make an action for one request; it gets the settings of the server."""
 
     @abc.abstractmethod
-    def __call__(self, action_request: EnrichedActionRequest) -> ActionResponse:
-        """Answer the request.
+    def __call__(self, action_request: EnrichedActionRequest) -> Any:
+        """Answer the request with an ``ActionResponse``, or with a coroutine that gives one back.
 
         Raises:
             ActionError: the action fails, with these errors.
@@ -228,8 +251,31 @@ class ActionInterface(abc.ABC):
         """
 
 
-ActionType: TypeAlias = "Callable[[ServerSettings], Callable[[EnrichedActionRequest], ActionResponse]]"
+def is_async_action(action: Any) -> bool:
+    """Whether an action, as its maker has given it, answers with a coroutine, so that it can await a client.
+
+    An action class says so by a ``run`` that is ``async def``, or by its attribute ``is_async``; a function by being a
+    coroutine function.
+    """
+    kind = type(action)
+    known = _is_async_kind.get(kind)
+    if known is None:
+        known = getattr(kind, "is_async", None)
+        if known is None:
+            known = any(inspect.iscoroutinefunction(getattr(kind, name, None)) for name in ("run", "__call__"))
+        if kind not in _FUNCTIONS:
+            _is_async_kind[kind] = known
+    return known or (kind in _FUNCTIONS and inspect.iscoroutinefunction(action))
+
+
+_FUNCTIONS: Final = (FunctionType, MethodType, functools.partial)
+_is_async_kind: weakref.WeakKeyDictionary[type, bool] = weakref.WeakKeyDictionary()
+
+Answering: TypeAlias = "Callable[[EnrichedActionRequest], ActionResponse | Awaitable[ActionResponse]]"
+"""Answers a request, in a plain or in a coroutine function."""
+
+ActionType: TypeAlias = "Callable[[ServerSettings], Answering]"
 """Takes the server's settings and gives back what answers a request: an action class, or a function of that kind."""
 
-IntrospectionActionType: TypeAlias = "Callable[[Any], Callable[[EnrichedActionRequest], ActionResponse]]"
+IntrospectionActionType: TypeAlias = "Callable[[Any], Answering]"
 """As ``ActionType``, but takes the server itself."""

@@ -6,7 +6,8 @@ from unittest import mock
 import pytest
 
 from pysoa.client.client import Client, ServiceHandler
-from pysoa.client.middleware import ClientMiddleware
+from pysoa.client.errors import ImproperlyConfigured
+from pysoa.client.middleware import AsyncClientMiddleware, ClientMiddleware
 from pysoa.common.fields import Anything, Dictionary
 from pysoa.common.plugins import accepts_kwargs
 from pysoa.common.settings import Settings
@@ -74,6 +75,10 @@ class Failing(ClientMiddleware):
             return request_id, response
 
         return receive
+
+
+class Asynchronous(AsyncClientMiddleware):
+    pass
 
 
 def logging(*names: str) -> list[Any]:
@@ -159,11 +164,19 @@ def test_middleware_is_checked_with_its_arguments() -> None:
         make_client(middleware=[{"path": f"{__name__}:ScriptedTransport"}])
 
 
-def test_the_base_middleware_changes_nothing() -> None:
-    middleware = ClientMiddleware()
+def test_a_blocking_client_refuses_asynchronous_middleware_by_name() -> None:
+    client = make_client(middleware=[{"path": f"{__name__}:Asynchronous"}])
 
-    assert middleware.request(print) is print  # type: ignore[comparison-overlap]
-    assert middleware.response(print) is print  # type: ignore[arg-type, comparison-overlap]
+    with pytest.raises(ImproperlyConfigured, match=r"test_handler:Asynchronous of service square .* AsyncClient"):
+        client.call_action("square", "a")
+
+
+@pytest.mark.parametrize("middleware_class", [ClientMiddleware, AsyncClientMiddleware])
+def test_the_base_middleware_changes_nothing(middleware_class: Any) -> None:
+    middleware = middleware_class()
+
+    assert middleware.request(print) is print
+    assert middleware.response(print) is print
 
 
 def test_a_malformed_response_fails_the_call_whose_response_it_was() -> None:

@@ -8,12 +8,13 @@ import contextlib
 import contextvars
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
-__all__ = ("SyncThread", "adopt_variables", "current", "run_sync")
+from pysoa.common.bridge.variables import adopt_variables
+
+__all__ = ("SyncThread", "current", "run_sync")
 
 _T = TypeVar("_T")
-_UNSET: Final = object()
 
 
 class SyncThread(threading.Thread):
@@ -112,13 +113,6 @@ async def run_sync(function: Callable[..., _T], *args: Any) -> _T:
         return result
     finally:
         thread.is_abandoned = True
-
-
-def adopt_variables(context: contextvars.Context) -> None:
-    """Give the context variables of the caller the values that they have in another context."""
-    for variable, value in context.items():
-        if variable.get(_UNSET) is not value:
-            variable.set(value)
 
 
 async def _undisturbed(future: asyncio.Future[Any]) -> BaseException | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterable
+from collections.abc import Awaitable, Coroutine, Iterable
+from types import CoroutineType
 from typing import Any, ClassVar, NamedTuple
 
 from pysoa.common.constants import ERROR_CODE_INVALID
@@ -31,6 +32,8 @@ class Action(ActionInterface):
     A schema is a Conformity field, one of ``pysoa.common.fields``, any object with their ``errors`` and
     ``introspect``, or a type: a pydantic model, a msgspec struct, a dataclass, a typed dict. With a type as request
     schema ``request.data`` holds the typed value; with one as response schema ``run`` may return an instance of it.
+
+    ``run`` and ``validate`` may be ``async def``. A blocking server waits for them, on its event-loop thread.
 
     Attributes:
         description: documentation for introspection; without it, the docstring is taken.
@@ -62,15 +65,19 @@ class Action(ActionInterface):
             JobError: the whole job fails with these errors.
         """
 
-    def validate(self, request: EnrichedActionRequest) -> None:
+    def validate(self, request: EnrichedActionRequest) -> Awaitable[None] | None:
         """Check what a schema cannot; called between the request schema and ``run``.
 
         Raises:
             ActionError: the request is refused with these errors.
         """
 
-    def __call__(self, action_request: EnrichedActionRequest) -> ActionResponse:
+    def __call__(self, action_request: EnrichedActionRequest) -> Any:
         """Check the request, run, check the response.
+
+        Returns:
+            The ``ActionResponse``. Where ``run`` or ``validate`` is ``async def``, a coroutine that gives it back:
+            the steps up to that one are done by then, and the others when it is awaited.
 
         Raises:
             ActionError: the request does not satisfy the schema, or the action failed.
@@ -85,9 +92,27 @@ class Action(ActionInterface):
             elif errors := prepared.schema.errors(action_request.body):
                 raise _refusal(errors)
 
-        self.validate(action_request)
+        validation = self.validate(action_request)
+        if isinstance(validation, CoroutineType):
+            return self._answer_once_valid(action_request, validation)
         body = self.run(action_request)
+        if isinstance(body, CoroutineType):
+            return self._answer_later(action_request, body)
+        return self._response(action_request, body)
 
+    async def _answer_once_valid(
+        self, action_request: EnrichedActionRequest, validation: Coroutine[Any, Any, None]
+    ) -> ActionResponse:
+        await validation
+        body = self.run(action_request)
+        return self._response(action_request, await body if isinstance(body, CoroutineType) else body)
+
+    async def _answer_later(
+        self, action_request: EnrichedActionRequest, body: Coroutine[Any, Any, Any]
+    ) -> ActionResponse:
+        return self._response(action_request, await body)
+
+    def _response(self, action_request: EnrichedActionRequest, body: Any) -> ActionResponse:
         if (source := self.response_schema) is not None:
             prepared = self._prepared_response
             if prepared is None or prepared.source is not source:
@@ -96,7 +121,6 @@ class Action(ActionInterface):
                 body = prepared.typed.to_body(body)
             if errors := prepared.schema.errors(body):
                 raise ResponseValidationError(action=action_request.action, errors=list(errors))
-
         return ActionResponse(action=action_request.action, body={} if body is None else body)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Final
 
-from pysoa.common.types import ActionResponse
 from pysoa.server.internal.types import get_switch, is_switch
 from pysoa.server.types import ActionInterface, EnrichedActionRequest
 
@@ -75,11 +74,10 @@ class SwitchedAction(ActionInterface):
         last_resort: Callable[[Any], Any] = action if default is None else default
         return last_resort
 
-    def __call__(self, action_request: EnrichedActionRequest) -> ActionResponse:
-        """Run the action that the switches choose."""
+    def __call__(self, action_request: EnrichedActionRequest) -> Any:
+        """Run the action that the switches choose; an asynchronous one gives back a coroutine."""
         action = self.get_uninitialized_action(action_request)(self.settings)
-        response: ActionResponse = action(action_request)
-        return response
+        return action(action_request)
 
 
 def _is_switch_to_action_map(candidate: Any) -> bool:

@@ -1,12 +1,14 @@
-"""The thread in which the coroutines of a blocking server's actions run."""
+"""The thread in which the coroutines of a blocking server run."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from pysoa.common.deadline import without_deadline
 from pysoa.common.plugins import ClassConfiguration
 from pysoa.server.coroutine import Coroutine, CoroutineMiddleware
 
@@ -64,12 +66,10 @@ class AsyncEventLoopThread(threading.Thread):
         """
         import asyncio
 
-        if self.starts_on_demand and self.ident is None:
-            with self._lock:
-                if self.ident is None:
-                    self.start()
+        self._start_on_demand()
         coroutine = self.wrapped(coroutine)
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        with without_deadline():
+            return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
 
     def wrapped(self, coroutine: Coroutine) -> Coroutine:
         """A coroutine in the middleware, ready to be run."""
@@ -78,6 +78,26 @@ class AsyncEventLoopThread(threading.Thread):
         for middleware in reversed(self._coroutine_middleware):
             coroutine = middleware.coroutine(coroutine)
         return coroutine
+
+    @contextlib.contextmanager
+    def running_loop(self) -> Iterator[asyncio.AbstractEventLoop]:
+        """The event loop, running; middleware of coroutines has no part in what is done on it.
+
+        A thread that nobody has started belongs to a server that does not run by itself, and that nobody would ask to
+        end the thread: there it is a loop that lasts as long as the block.
+        """
+        self._start_on_demand()
+        if self.ident is not None:
+            yield self.loop
+        else:
+            with _passing_event_loop() as loop:
+                yield loop
+
+    def _start_on_demand(self) -> None:
+        if self.starts_on_demand and self.ident is None:
+            with self._lock:
+                if self.ident is None:
+                    self.start()
 
     def start(self) -> None:
         """Start the thread and its loop."""
@@ -122,3 +142,26 @@ class AsyncEventLoopThread(threading.Thread):
     def _stop_loop(self) -> None:
         logger.info("Stopping async event loop thread")
         self.loop.stop()
+
+
+@contextlib.contextmanager
+def _passing_event_loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """An event loop in a thread of its own, until the end of the block; then what is left of its tasks is cancelled."""
+    import asyncio
+    import concurrent.futures
+
+    begun: concurrent.futures.Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = concurrent.futures.Future()
+
+    async def stay() -> None:
+        end = asyncio.Event()
+        begun.set_result((asyncio.get_running_loop(), end))
+        await end.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(stay()), name="pysoa-passing-event-loop", daemon=True)
+    thread.start()
+    loop, end = begun.result()
+    try:
+        yield loop
+    finally:
+        loop.call_soon_threadsafe(end.set)
+        thread.join()

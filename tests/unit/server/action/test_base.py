@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, TypedDict
 
 import msgspec
@@ -44,6 +45,16 @@ class Typed(TypedDict):
 
 def test_an_action_answers_with_what_run_returns() -> None:
     assert Square()(request({"number": 7})) == ActionResponse("square", body={"square": 49})
+
+
+def test_an_asynchronous_action_answers_with_a_coroutine_once_its_request_is_checked() -> None:
+    class Later(Square):
+        async def run(self, request: EnrichedActionRequest) -> Any:
+            return super().run(request)
+
+    assert asyncio.run(Later()(request({"number": 7}))) == ActionResponse("square", body={"square": 49})
+    with pytest.raises(ActionError):
+        Later()(request({"number": "seven"}))
 
 
 def test_an_action_has_the_settings_it_was_made_with() -> None:

@@ -15,7 +15,8 @@ from pysoa.common.transport.redis_gateway.absence import (
     MISTRUST_IN_SECONDS,
     MOST_SUSPICIOUS,
 )
-from pysoa.common.transport.redis_gateway.async_line import Answer, PushState
+from pysoa.common.transport.redis_gateway.async_line import Answer
+from pysoa.common.transport.redis_gateway.async_push import PushState
 from pysoa.common.transport.redis_gateway.async_replies import AwaitedReply, ReplyBox, ReplyLine
 from pysoa.common.transport.redis_gateway.connection import Reply, pack
 from pysoa.common.transport.redis_gateway.presence import Presence

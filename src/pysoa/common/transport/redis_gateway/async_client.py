@@ -25,7 +25,7 @@ from pysoa.common.transport.errors import (
     PySOATransportError,
 )
 from pysoa.common.transport.redis_gateway.async_absence import AsyncAbsenceWatch
-from pysoa.common.transport.redis_gateway.async_line import PushState
+from pysoa.common.transport.redis_gateway.async_push import PushState
 from pysoa.common.transport.redis_gateway.async_replies import AwaitedReply, ReplyBox, ReplyLine, reply_line
 from pysoa.common.transport.redis_gateway.backend.base import Master
 from pysoa.common.transport.redis_gateway.commands import LENGTHEN_EVERY_SECONDS, Queue

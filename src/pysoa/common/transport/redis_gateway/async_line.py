@@ -10,7 +10,6 @@ Nothing here is awaited but the opening of connections: replies call what waits 
 from __future__ import annotations
 
 import asyncio
-import enum
 import random
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Final
@@ -20,6 +19,7 @@ from pysoa.common.protocol.queues import PREFIX
 from pysoa.common.protocol.retries import pause_in_seconds
 from pysoa.common.transport.errors import MessageSendError, MessageSendTimeout, PySOATransportError
 from pysoa.common.transport.redis_gateway.async_connection import AsyncRedisConnection, Owed, open_connection
+from pysoa.common.transport.redis_gateway.async_push import Push, PushState
 from pysoa.common.transport.redis_gateway.backend.base import Master
 from pysoa.common.transport.redis_gateway.commands import Queue, is_queue_full
 from pysoa.common.transport.redis_gateway.connection import (
@@ -30,54 +30,13 @@ from pysoa.common.transport.redis_gateway.connection import (
     Reply,
     pack,
 )
-from pysoa.common.transport.redis_gateway.core import POP_MARGIN_IN_SECONDS, RedisTransportCore
+from pysoa.common.transport.redis_gateway.core import POP_MARGIN_IN_SECONDS
 
-__all__ = ("IGNORED", "Answer", "AsyncLine", "Push", "PushState")
+__all__ = ("IGNORED", "Answer", "AsyncLine")
 
 _CONNECT_LIMIT_IN_SECONDS: Final = 5.0
 _SILENCE_IN_SECONDS: Final = 2.0
 _FULL_FOR_SECONDS: Final = 5.0
-
-
-class PushState(enum.Enum):
-    """How far a message has come."""
-
-    WAITING = "not written yet"
-    WRITTEN = "on its way to the broker"
-    DONE = "in its list"
-    GIVEN_UP = "not to be sent any more"
-
-
-class Push:
-    """One message on its way into a list.
-
-    Attributes:
-        queue: the list.
-        frames: the message.
-        until: moment on the monotonic clock at which sending it is given up.
-        state: how far it has come.
-        attempts: how often its list was full.
-        has_moved: whether it was sent to another master already, after the first had said that it is none.
-    """
-
-    __slots__ = ("attempts", "core", "frames", "has_moved", "queue", "state", "until")
-
-    def __init__(self, core: RedisTransportCore, queue: Queue, frames: list[bytes], until: float) -> None:
-        self.core = core  # of the transport whose message it is, for texts and counts
-        self.queue = queue
-        self.frames = frames
-        self.until = until
-        self.state = PushState.WAITING
-        self.attempts = 0
-        self.has_moved = False
-
-    def pushed(self) -> None:
-        """It is in its list."""
-        self.state = PushState.DONE
-
-    def failed(self, error: PySOATransportError) -> None:
-        """It is not, or perhaps not; the error's outcome tells."""
-        self.state = PushState.GIVEN_UP
 
 
 class _PushReply:

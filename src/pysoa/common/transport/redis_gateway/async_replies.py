@@ -18,7 +18,8 @@ from pysoa.common.transport.errors import (
     PySOATransportError,
 )
 from pysoa.common.transport.redis_gateway.async_connection import Owed
-from pysoa.common.transport.redis_gateway.async_line import Answer, AsyncLine, Push, PushState
+from pysoa.common.transport.redis_gateway.async_line import Answer, AsyncLine
+from pysoa.common.transport.redis_gateway.async_push import Push, PushState
 from pysoa.common.transport.redis_gateway.backend.base import Master
 from pysoa.common.transport.redis_gateway.commands import Queue, pop_more
 from pysoa.common.transport.redis_gateway.connection import (

@@ -28,7 +28,8 @@ from pysoa.common.transport.errors import (
     PySOATransportError,
 )
 from pysoa.common.transport.redis_gateway.async_connection import Owed
-from pysoa.common.transport.redis_gateway.async_line import AsyncLine, Push
+from pysoa.common.transport.redis_gateway.async_line import AsyncLine
+from pysoa.common.transport.redis_gateway.async_push import Push
 from pysoa.common.transport.redis_gateway.backend.base import Master
 from pysoa.common.transport.redis_gateway.commands import Queue, blocking_pop, pop_more
 from pysoa.common.transport.redis_gateway.connection import BrokerError, BrokerLost, BrokerRefused, Reply

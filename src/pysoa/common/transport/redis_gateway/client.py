@@ -486,20 +486,7 @@ class RedisClientTransport(ClientTransport):
         queues = [queue for queue in mailbox.reply_queues.values() if queue.awaits_any_of(mailbox.outstanding)]
         if not queues:
             raise self.core.nothing_received()  # another thread has received or forgotten them meanwhile
-        claimed = 0
-        try:
-            for queue in queues:
-                if not queue.claim.acquire(timeout=max(0.0, until - monotonic())):
-                    return None
-                claimed += 1
-            return read_any(queues, until)
-        except BaseException:
-            for queue in queues[claimed:]:
-                queue.give_up_claim()
-            raise
-        finally:
-            for queue in queues[:claimed]:
-                queue.claim.release()
+        return read_any(queues, until)
 
     def close(self) -> None:
         """Close the connections of this transport; it may be used again."""

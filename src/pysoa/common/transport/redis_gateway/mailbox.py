@@ -280,6 +280,23 @@ def read_any(queues: list[ReplyQueue], until: float) -> tuple[ReplyQueue, bytes]
     Raises:
         MessageReceiveError: one of the brokers stayed away for longer than a recovery may take.
     """
+    claimed = 0
+    try:
+        for queue in queues:
+            if not queue.claim.acquire(timeout=max(0.0, until - monotonic())):
+                return None
+            claimed += 1
+        return _read_any(queues, until)
+    except BaseException:
+        for queue in queues[claimed:]:
+            queue.give_up_claim()
+        raise
+    finally:
+        for queue in queues[:claimed]:
+            queue.claim.release()
+
+
+def _read_any(queues: list[ReplyQueue], until: float) -> tuple[ReplyQueue, bytes] | None:
     give_up_at: dict[ReplyQueue, float] = {}
     while True:
         poll = select.poll()
