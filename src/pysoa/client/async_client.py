@@ -16,10 +16,15 @@ from pysoa.client.calls import (
     JobRequestArgument,
     action_result,
     check_response,
+    late_error,
     request_headers,
+    time_for_call,
 )
 from pysoa.client.jobs import Jobs, by_service, one_by_one
+from pysoa.common.clock import monotonic
+from pysoa.common.deadline import current_deadline
 from pysoa.common.switches import Switch
+from pysoa.common.transport.errors import MessageReceiveTimeout
 from pysoa.common.types import ActionRequest, ActionResponse, Body, JobRequest, JobResponse
 
 __all__ = ("AsyncClient",)
@@ -302,9 +307,21 @@ class AsyncClient(ClientBase[AsyncServiceHandler]):
         headers: dict[str, Any],
     ) -> JobResponse:
         handler = self._get_handler(service_name)
+        ends_with_job = False
+        if (moment := current_deadline()) is not None:
+            left = moment - monotonic()
+            timeout, headers, ends_with_job = time_for_call(  # type: ignore[assignment] # the headers stay keywords
+                service_name, timeout, handler.default_timeout, headers, left
+            )
         expiry = headers["message_expiry_in_seconds"]
-        call = await self._begin(handler, self._job_request(actions, **headers), expiry, timeout or None)
-        return await call.response()
+        try:
+            call = await self._begin(handler, self._job_request(actions, **headers), expiry, timeout or None)
+            return await call.response()
+        except MessageReceiveTimeout as error:
+            late = late_error(error, service_name, monotonic() - moment) if ends_with_job and moment else None
+            if late is None:
+                raise
+            raise late from error
 
     async def _begin(
         self, handler: AsyncServiceHandler, job_request: JobRequest, expiry: float | None, timeout: float | None
@@ -330,7 +347,7 @@ class AsyncClient(ClientBase[AsyncServiceHandler]):
         result: Callable[[Responses], _Result],
     ) -> AsyncFutureSOAResponse[_Result]:
         sent = AsyncSentJobs(self, headers, catch_transport_errors=catch_transport_errors, waits=False)
-        await sent.send(jobs, None)
+        await sent.send(jobs, timeout or None)
 
         async def get_response(timeout_of_result: float | None) -> _Result:
             return result(await sent.receive(timeout_of_result or timeout))

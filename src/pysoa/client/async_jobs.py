@@ -8,8 +8,11 @@ from typing import Any, Protocol
 
 from pysoa.client.async_handler import AsyncCall, AsyncServiceHandler
 from pysoa.client.base import Responses
+from pysoa.client.calls import late_error, time_for_call, wait_within
 from pysoa.client.jobs import Jobs
-from pysoa.common.transport.errors import MessageReceiveTimeout, PySOATransportError
+from pysoa.common.clock import monotonic
+from pysoa.common.deadline import current_deadline, time_left
+from pysoa.common.transport.errors import DeadlinePassed, MessageReceiveTimeout, PySOATransportError
 from pysoa.common.types import JobRequest, JobResponse
 
 __all__ = ("AsyncJobsClient", "AsyncSentJobs")
@@ -49,17 +52,31 @@ class AsyncSentJobs:
         self._responses: dict[int, JobResponse | Exception] = {}
 
     async def send(self, jobs: Jobs, timeout: float | None) -> None:
-        """Send all jobs; those of one turn of the loop leave together."""
-        expiry = self._headers["message_expiry_in_seconds"]
+        """Send all jobs; those of one turn of the loop leave together.
+
+        Args:
+            jobs: to send.
+            timeout: seconds for the whole call; None for those of the transports.
+        """
         handlers = [(self._client._get_handler(service_name), actions) for service_name, actions in jobs]
+        left = time_left()
         try:
             sending = []
             for handler, actions in handlers:
-                job_request = self._client._job_request(actions, **self._headers)
+                try:
+                    time = time_for_call(handler.service_name, timeout, handler.default_timeout, self._headers, left)
+                except DeadlinePassed as error:
+                    if not self._catches:
+                        raise
+                    self._calls.append(error)
+                    continue
+                job_request = self._client._job_request(actions, **time.headers)
+                expiry = time.headers["message_expiry_in_seconds"]
                 if self._waits and handler.send is None:
-                    self._calls.append(handler.begin(job_request, expiry, timeout))
+                    self._calls.append(handler.begin(job_request, expiry, time.timeout))
                 else:
-                    sending.append((len(self._calls), handler.sent(job_request, expiry, timeout, waits=self._waits)))
+                    coroutine = handler.sent(job_request, expiry, time.timeout, waits=self._waits)
+                    sending.append((len(self._calls), coroutine))
                     self._calls.append(PySOATransportError("not sent yet", outcome="not_sent"))
             await self._send_slowly(sending)
         except BaseException as error:
@@ -92,25 +109,36 @@ class AsyncSentJobs:
             PySOATransportError: receiving failed, or took too long. What has come is kept: after a timeout it may be
                 tried again, unless it followed the sending at once.
         """
+        moment = current_deadline()
+        now = monotonic()
         try:
             if self._waits:
-                return [await self._slot(call) for call in self._calls]
-            seconds = timeout or self._default_timeout()
+                return [await self._slot(call, moment) for call in self._calls]
+            until, ends_with_job = wait_within(now, timeout, self._default_timeout(), moment)
             try:
-                async with asyncio.timeout(seconds):
-                    return [await self._slot(call) for call in self._calls]
+                async with asyncio.timeout(None if until is None else until - now):
+                    return [await self._slot(call, moment) for call in self._calls]
             except TimeoutError:
-                raise MessageReceiveTimeout(f"No message received for service {self._service_name()}") from None
+                name = self._service_name()
+                error = MessageReceiveTimeout(f"No message received for service {name}")
+                late = late_error(error, name, monotonic() - moment) if ends_with_job and moment is not None else None
+                raise late or error from None
         finally:
             if self._waits:
                 self.forget()
 
-    async def _slot(self, call: AsyncCall | PySOATransportError) -> JobResponse | PySOATransportError:
+    async def _slot(
+        self, call: AsyncCall | PySOATransportError, moment: float | None
+    ) -> JobResponse | PySOATransportError:
         if isinstance(call, PySOATransportError):
             return call
-        outcome = self._responses.get(call.request_id)
+        key = id(call)
+        outcome = self._responses.get(key)
         if outcome is None:
-            outcome = self._responses[call.request_id] = await self._outcome(call)
+            outcome = await self._outcome(call)
+            if isinstance(outcome, MessageReceiveTimeout) and moment is not None:
+                outcome = late_error(outcome, call.handler.service_name, monotonic() - moment) or outcome
+            self._responses[key] = outcome
         if isinstance(outcome, JobResponse):
             return outcome
         if self._catches and isinstance(outcome, PySOATransportError):
@@ -136,7 +164,7 @@ class AsyncSentJobs:
         return next(
             call.handler.service_name
             for call in self._calls
-            if isinstance(call, AsyncCall) and call.request_id not in self._responses
+            if isinstance(call, AsyncCall) and id(call) not in self._responses
         )
 
     def forget(self) -> None:
