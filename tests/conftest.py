@@ -9,6 +9,7 @@ from tests.support.brokers import (
     fresh_broker,
     sentinel,
     start_brokers,
+    timeless,
     tls_broker,
 )
 from tests.support.gateway import gateway
@@ -28,5 +29,6 @@ __all__ = (
     "start_brokers",
     "start_module",
     "start_process",
+    "timeless",
     "tls_broker",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -318,21 +319,58 @@ def test_an_awaited_request_lives_one_second_longer_than_its_caller_waits(broker
 
 @pytest.mark.parametrize("ahead", [-30.0, 30.0])
 def test_without_the_right_to_time_requests_live_for_60_seconds(
-    broker: Broker, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, ahead: float
+    gateway: Gateway, timeless: str, monkeypatch: pytest.MonkeyPatch, ahead: float
 ) -> None:
-    command(broker.url, "ACL", "SETUSER", "no-time", "on", ">pw", "~*", "+@all", "-time")
-    host = f"redis://no-time:pw@127.0.0.1:{broker.port}"
     monkeypatch.setattr(backend_base, "wall_clock", lambda: time.time() + ahead)
-    client = gateway.client(host)
+    client = gateway.client(timeless)
     with pytest.raises(MessageReceiveTimeout):
         call(client, 1, timeout=0.1)
     monkeypatch.setattr(backend_base, "wall_clock", time.time)
 
-    message = gateway.server(host).receive_request_message()
+    message = gateway.server(timeless).receive_request_message()
 
     assert message.meta is not None
     assert 59 <= message.meta["__expiry__"] - time.time() - ahead <= 61
-    command(broker.url, "ACL", "DELUSER", "no-time")
+
+
+@pytest.mark.parametrize("ahead", [-30.0, 30.0])
+def test_how_long_a_request_has_left_goes_by_the_brokers_time(
+    broker: Broker, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, ahead: float
+) -> None:
+    monkeypatch.setattr(backend_base, "wall_clock", lambda: time.time() + ahead)
+    send(gateway.client(broker), message_expiry_in_seconds=20)
+    server = gateway.server(broker)
+    message = server.receive_request_message()
+
+    assert message.meta is not None
+    assert 18 < server.seconds_until(message.meta["__expiry__"]) <= 20
+
+
+def test_without_the_right_to_time_nobody_knows_how_long_a_request_has_left(
+    broker: Broker, gateway: Gateway, timeless: str
+) -> None:
+    send(gateway.client(timeless), message_expiry_in_seconds=20)
+    server = gateway.server(timeless)
+    message = server.receive_request_message()
+
+    assert message.meta is not None
+    assert server.seconds_until(message.meta["__expiry__"]) == math.inf
+
+
+def test_without_the_right_to_time_awaited_requests_with_a_timeout_live_for_60_seconds_too(
+    broker: Broker, gateway: Gateway, timeless: str
+) -> None:
+    client, server = gateway.client(timeless), gateway.server(timeless)
+    client.expect_reply(0.1)
+    send(client, 1, message_expiry_in_seconds=1.1)
+    send(client, 2, message_expiry_in_seconds=1.1)
+
+    awaited, other = (server.receive_request_message().meta for _ in range(2))
+
+    assert awaited is not None
+    assert 59 <= awaited["__expiry__"] - time.time() <= 60
+    assert other is not None
+    assert other["__expiry__"] - time.time() <= 1.1
 
 
 # Reply queues

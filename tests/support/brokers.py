@@ -222,6 +222,14 @@ def broker(_session_broker: Callable[[], Broker]) -> Broker:
 
 
 @pytest.fixture
+def timeless(broker: Broker) -> Iterator[str]:
+    """The URL of the broker for a user who may not ask for its time."""
+    command(broker.url, "ACL", "SETUSER", "no-time", "on", ">pw", "~*", "+@all", "-time")
+    yield f"redis://no-time:pw@127.0.0.1:{broker.port}"
+    command(broker.url, "ACL", "DELUSER", "no-time")
+
+
+@pytest.fixture
 def fresh_broker() -> Iterator[Broker]:
     """A broker of the test's own, to kill, freeze or configure."""
     with start() as broker:

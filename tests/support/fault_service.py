@@ -2,8 +2,8 @@
 
 The environment variable ``FAULT_SERVICE`` says, as a JSON object: ``name`` of the service, ``backend`` settings of all
 its transports, ``transport`` with further settings of the server's, ``next``, the service that ``chain`` calls,
-``next_timeout`` for those calls, ``tokens``, the file in which actions note what has run, and ``settings`` of the
-server.
+``next_timeout`` for those calls, ``tokens``, the file in which actions note what has run, ``ahead``, the seconds that
+its wall clock is ahead of the true time, and ``settings`` of the server.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from pysoa.common.errors import PySOAError
+from pysoa.common.transport import base as transport_base
+from pysoa.common.transport.redis_gateway.backend import base as backend_base
 from pysoa.server.action.base import Action
 from pysoa.server.server import Server
 from pysoa.server.standalone import simple_main
@@ -54,13 +57,22 @@ class Work(Action):
 
 
 class Chain(Action):
-    """Calls the same action of the next service, if there is one."""
+    """Calls the same action of the next service, if there is one.
+
+    With ``seconds``, the last one takes so long, and the others note when their call failed, and how.
+    """
 
     def run(self, request: EnrichedActionRequest) -> Any:
         if "next" not in RUN:
+            time.sleep(request.body.get("seconds", 0))
             return {"token": request.body["token"], "path": [RUN["name"]]}
         assert request.client is not None
-        answer = request.client.call_action(RUN["next"], "chain", request.body, timeout=RUN["next_timeout"]).body
+        try:
+            answer = request.client.call_action(RUN["next"], "chain", request.body, timeout=RUN["next_timeout"]).body
+        except PySOAError as error:
+            if TOKENS is not None and "seconds" in request.body:
+                os.write(TOKENS, f"{RUN['name']}:{type(error).__name__}:{time.monotonic()}\n".encode())
+            raise
         return {"token": answer["token"], "path": [RUN["name"], *answer["path"]]}
 
 
@@ -89,6 +101,10 @@ def measured() -> dict[str, int]:
         "descriptors": len(os.listdir("/dev/fd")),
         "threads": threading.active_count(),
     }
+
+
+if "ahead" in RUN:
+    backend_base.wall_clock = transport_base.wall_clock = lambda: time.time() + RUN["ahead"]
 
 
 class FaultServer(Server):

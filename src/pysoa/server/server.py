@@ -6,7 +6,6 @@ code.
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from types import CoroutineType, FrameType
@@ -14,6 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pysoa.client.client import Client
 from pysoa.common.bridge import wait_for
+from pysoa.common.clock import monotonic
+from pysoa.common.deadline import reset_deadline, set_deadline
 from pysoa.common.instruments import NO_METRICS, TimerResolution
 from pysoa.common.logging import PySOALogContextFilter
 from pysoa.common.serializer.values import plain
@@ -27,6 +28,7 @@ from pysoa.server.action.base import prepare_schemas
 from pysoa.server.action.introspection import IntrospectionAction
 from pysoa.server.action.status import make_default_status_action_class
 from pysoa.server.errors import ActionError, JobError
+from pysoa.server.internal.awaiting import CoroutineWaiter
 from pysoa.server.internal.event_loop import AsyncEventLoopThread
 from pysoa.server.internal.harakiri import HarakiriInterrupt
 from pysoa.server.internal.process import ServerProcess
@@ -53,7 +55,6 @@ from pysoa.server.types import (
 if TYPE_CHECKING:
     from pysoa.client.async_client import AsyncClient
     from pysoa.server.async_server import AsyncServer
-    from pysoa.server.internal.awaiting import CoroutineWaiter
 
 __all__ = ("HarakiriInterrupt", "Server", "ServerMiddlewareActionTask", "ServerMiddlewareJobTask")
 
@@ -109,6 +110,7 @@ class Server(ServerReports):
         )
         self._async_event_loop_thread = AsyncEventLoopThread(_instances(settings["coroutine_middleware"]))
         self._run_coroutine = self._async_event_loop_thread.run_coroutine
+        self._waiter = CoroutineWaiter(self._async_event_loop_thread)
         self._middleware: list[ServerMiddleware] = _instances(settings["middleware"])
         execute_job: ServerMiddlewareJobTask = self.execute_job
         self._action_wraps = [(each.action, _is_async(each)) for each in self._middleware]
@@ -235,6 +237,9 @@ class Server(ServerReports):
             self._record_state(is_running=True, is_busy=True)
 
         _push_log_context({**jobs.request_context(job_request), "request_id": request_id})
+        # Tests may have put a transport here that has no more than it must.
+        seconds_until = getattr(self.transport, "seconds_until", None)
+        before = set_deadline(jobs.deadline(meta, job_request, monotonic(), seconds_until))
         try:
             self._serve(request_id, meta, job_request)
         except Exception as error:  # boundary: no input ends the loop
@@ -245,6 +250,8 @@ class Server(ServerReports):
                 self.perform_post_request_actions()
             except Exception as error:  # boundary: a hook must not end the loop
                 self._faults.note("perform_post_request_actions failed", error, with_traceback=True)
+            finally:
+                reset_deadline(before)
             if process.watch is not None:
                 process.watch.end()
             if metrics is not NO_METRICS:
@@ -342,13 +349,6 @@ class Server(ServerReports):
                 _pop_log_action()
             run.record(response, is_last=is_last)
         return run.response()
-
-    @functools.cached_property
-    def _waiter(self) -> CoroutineWaiter:
-        """Waits for coroutines; most blocking servers have none."""
-        from pysoa.server.internal.awaiting import CoroutineWaiter
-
-        return CoroutineWaiter(self._async_event_loop_thread)
 
     # Steps that both loops take
 

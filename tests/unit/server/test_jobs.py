@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -119,3 +120,69 @@ def test_the_response_of_a_job_has_those_of_its_actions() -> None:
 def test_a_malformed_job_has_an_empty_context_and_is_answered(job_request: Any) -> None:
     assert jobs.request_context(job_request) == {}
     assert not jobs.is_response_suppressed(job_request)
+
+
+# How long the caller waits
+
+
+@pytest.mark.parametrize(
+    ("control", "until_expiry", "left"),
+    [
+        pytest.param({"timeout": 2}, None, 2.0, id="timeout alone"),
+        pytest.param({}, 61.0, 60.0, id="expiry alone: the last second of a request is not its caller's"),
+        pytest.param({"timeout": 0.5}, 61.0, 0.5, id="the smaller is the timeout"),
+        pytest.param({"timeout": 5}, 4.25, 3.25, id="the smaller is what the time in the queue has left"),
+        pytest.param({"timeout": 5}, 0.25, -0.75, id="the caller has gone"),
+        pytest.param({"timeout": 5}, math.inf, 5.0, id="clocks that may disagree"),
+        pytest.param({}, None, None, id="nothing tells"),
+        pytest.param({"timeout": 5, "suppress_response": True}, 6.0, None, id="nobody waits"),
+        pytest.param({"timeout": 5, "suppress_response": False}, 6.0, 5.0, id="somebody waits"),
+        pytest.param({"timeout": True}, 61.0, 60.0, id="a truth is no number"),
+        pytest.param({"timeout": "2"}, 61.0, 60.0, id="nor is a text"),
+        pytest.param({"timeout": 0}, 61.0, 60.0, id="zero is none"),
+        pytest.param({"timeout": -1}, 61.0, 60.0, id="nor is less"),
+        pytest.param({"timeout": math.nan}, 61.0, 60.0, id="not a number"),
+        pytest.param({"timeout": math.inf}, None, None, id="for ever"),
+        pytest.param({"timeout": 10**400}, math.nan, None, id="nearly for ever"),
+        pytest.param({}, -1e300, None, id="an expiry of long ago"),
+        pytest.param(["timeout"], None, None, id="no control"),
+    ],
+)
+def test_the_time_left_is_the_smaller_of_timeout_and_expiry(control: Any, until_expiry: Any, left: Any) -> None:
+    assert jobs.seconds_left(control, until_expiry) == left
+
+
+def test_the_deadline_is_on_the_clock_that_it_is_given() -> None:
+    meta = {"__expiry__": 1_700_000_061.0}
+    request = job("a", control={"timeout": 100})
+
+    deadline = jobs.deadline(meta, request, 7.0, lambda expiry: expiry - 1_700_000_000)
+
+    assert deadline == 7.0 + 60
+
+
+def test_without_a_clock_for_expiries_the_timeout_alone_counts() -> None:
+    assert jobs.deadline({"__expiry__": 5.0}, job("a", control={"timeout": 3}), 7.0, None) == 10.0
+
+
+@pytest.mark.parametrize("expiry", [None, "soon", True, 0, -5, math.nan, math.inf, 10**400, [1.0]])
+def test_an_expiry_that_means_nothing_is_not_asked_about(expiry: Any) -> None:
+    asked: list[float] = []
+
+    def seconds_until(expiry: float) -> float:
+        asked.append(expiry)
+        return 1.0
+
+    assert jobs.deadline({"__expiry__": expiry}, job("a"), 7.0, seconds_until) is None
+    assert asked == []
+
+
+@given(anything, anything, st.floats(), st.floats() | st.integers())
+def test_whatever_comes_there_is_a_deadline_that_can_be_waited_for_or_none(
+    meta: Any, control: Any, until_expiry: float, timeout: float
+) -> None:
+    for header in (control, {"timeout": timeout}):
+        for each in (meta, {"__expiry__": 1.0}):
+            deadline = jobs.deadline(each, {"control": header}, 7.0, lambda _: until_expiry)
+            assert deadline is None or math.isfinite(deadline)
+    assert jobs.deadline(meta, control, 7.0, None) is None or isinstance(control, dict)

@@ -6,7 +6,7 @@ from typing import Any
 
 from pysoa.common.transport.errors import InvalidMessageError, MessageReceiveTimeout
 
-__all__ = ("LIFE_AFTER_TIMEOUT_IN_SECONDS", "is_expired", "read_envelope")
+__all__ = ("LIFE_AFTER_TIMEOUT_IN_SECONDS", "is_expired", "read_envelope", "request_life")
 
 LIFE_AFTER_TIMEOUT_IN_SECONDS = 1
 """How much longer a request lives than its caller waits, so that an answer in the last moment is not refused."""
@@ -58,6 +58,23 @@ def is_expired(meta: dict[str, Any], now: float) -> bool:
     """Whether a message that ``read_envelope`` has let through has expired by now. Without expiry it never does."""
     expiry = meta.get("__expiry__", 0)
     return bool(expiry) and expiry < now
+
+
+def request_life(asked: float | None, wait: float | None, default: float, *, clocks_agree: bool) -> float:
+    """After how many seconds a request expires.
+
+    Args:
+        asked: what its sender asks for; None and 0 for nothing.
+        wait: for how long its sender waits for the response at once; None if not at all.
+        default: for requests that are not waited for at once.
+        clocks_agree: whether the server reads the expiry by the same clock. If not, a request that is waited for lives
+            for the default at least: clocks may be further apart than its sender waits.
+    """
+    if wait is None:
+        return asked or default
+    if not clocks_agree:
+        return max(asked or 0.0, default)
+    return asked or wait + LIFE_AFTER_TIMEOUT_IN_SECONDS
 
 
 _NOTHING = object()

@@ -9,6 +9,7 @@ import abc
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pysoa.common.clock import wall_clock
 from pysoa.common.instruments import NO_METRICS, Recorder
 from pysoa.common.transport.base import ReceivedMessage, Transport
 from pysoa.common.types import Body
@@ -111,8 +112,8 @@ class AsyncServerTransport(Transport, abc.ABC):
         """
 
     def seconds_until(self, expiry: float) -> float:
-        """How many seconds there are until a moment of expiry, by the clock that it was written by."""
-        raise NotImplementedError
+        """How many seconds there are until the expiry of the request received last, by the clock of expiries."""
+        return expiry - wall_clock()
 
     async def start_serving(self) -> None:
         """Say that a loop will go on receiving until ``stop_taking``."""

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from pysoa.common.clock import wall_clock
 from pysoa.common.instruments import NO_METRICS, Recorder, adapt_recorder
 from pysoa.common.types import Body
 
@@ -165,6 +166,13 @@ class ServerTransport(Transport, abc.ABC):
             MessageReceiveError: the broker failed.
             InvalidMessageError, SerializationError: what came cannot be read. It was dropped.
         """
+
+    def seconds_until(self, expiry: float) -> float:
+        """How long it is until the expiry of the request received last, by the clock that expiries are written in.
+
+        This one goes by the wall clock. Infinite where the two clocks may disagree.
+        """
+        return expiry - wall_clock()
 
     @abc.abstractmethod
     def send_response_message(self, request_id: int, meta: dict[str, Any], body: Body) -> None:

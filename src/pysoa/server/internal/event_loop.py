@@ -61,6 +61,8 @@ class AsyncEventLoopThread(threading.Thread):
     def run_coroutine(self, coroutine: Coroutine) -> concurrent.futures.Future[Any]:
         """Have the event loop run a coroutine, wrapped in the middleware and with the caller's context variables.
 
+        It may outlive the job that it comes from, so the deadline of that does not hold for it.
+
         Returns:
             Its future, which may be waited for in any thread but that of the event loop.
         """

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pysoa.common.protocol.envelope import is_expired, read_envelope
+from pysoa.common.protocol.envelope import is_expired, read_envelope, request_life
 from pysoa.common.transport.errors import InvalidMessageError, MessageReceiveTimeout
 
 NOW = 1_700_000_000.25
@@ -91,3 +91,21 @@ def test_what_has_not_the_shape_of_an_envelope_is_refused(message: Any, told: st
         read_envelope(message, "vec", NOW)
 
     assert refusal.value.args == (told,)
+
+
+@pytest.mark.parametrize(
+    ("asked", "wait", "clocks_agree", "life"),
+    [
+        pytest.param(None, None, True, 60, id="nobody says anything"),
+        pytest.param(7, None, True, 7, id="what is asked for"),
+        pytest.param(None, 2.5, True, 3.5, id="a second longer than it is waited for"),
+        pytest.param(0, 2.5, True, 3.5, id="zero is nothing"),
+        pytest.param(7, 2.5, True, 7, id="what is asked for, by somebody who waits"),
+        pytest.param(7, None, False, 7, id="what is asked for, by clocks that differ"),
+        pytest.param(7, 2.5, False, 60, id="clocks may differ by more than the wait"),
+        pytest.param(None, 2.5, False, 60, id="or than a wait by default"),
+        pytest.param(90, 2.5, False, 90, id="more than the default"),
+    ],
+)
+def test_how_long_a_request_lives(asked: float | None, wait: float | None, clocks_agree: bool, life: float) -> None:
+    assert request_life(asked, wait, 60, clocks_agree=clocks_agree) == life

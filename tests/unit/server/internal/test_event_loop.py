@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pysoa.common.deadline import current_deadline, reset_deadline, set_deadline
 from pysoa.server.coroutine import Coroutine, CoroutineMiddleware
 from pysoa.server.internal.event_loop import AsyncEventLoopThread, coroutine_middleware_config
 
@@ -43,6 +44,22 @@ def test_a_coroutine_runs_in_the_thread_of_the_loop_with_the_variables_of_its_ca
     thread.join()
     assert result == ("pysoa-event-loop", "mine")
     assert thread.loop.is_closed()
+
+
+def test_a_coroutine_outlives_the_job_and_so_its_deadline() -> None:
+    async def deadline() -> float | None:
+        return current_deadline()
+
+    thread = AsyncEventLoopThread()
+    thread.starts_on_demand = True
+    before = set_deadline(1000.0)
+
+    inside = thread.run_coroutine(deadline()).result(5)
+    after = current_deadline()
+    reset_deadline(before)
+
+    thread.join()
+    assert (inside, after) == (None, 1000.0)
 
 
 def test_the_first_middleware_is_the_outermost() -> None:

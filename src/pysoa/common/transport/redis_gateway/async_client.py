@@ -15,6 +15,7 @@ from pysoa.common.clock import monotonic
 from pysoa.common.forks import FORKS
 from pysoa.common.instruments import NO_METRICS, Recorder
 from pysoa.common.plugins import accepts_kwargs
+from pysoa.common.protocol.envelope import request_life
 from pysoa.common.protocol.queues import queue_key, reply_queue_name, reply_suffix, request_queue_name
 from pysoa.common.threads import in_thread
 from pysoa.common.transport.async_base import AsyncClientTransport
@@ -140,14 +141,14 @@ class AsyncRedisClientTransport(AsyncClientTransport):
         route = self._open_route()
         if route is not None:
             clock = route.line.master.clock
-            life = message_expiry_in_seconds or (
-                timeout + 1.0 if clock.is_known else self.core.message_expiry_in_seconds
+            life = request_life(
+                message_expiry_in_seconds, timeout, self.core.message_expiry_in_seconds, clocks_agree=clock.is_known
             )
             meta["reply_to"] = route.box.name
             reply.frames = self.core.sealed(request_id, meta, body, clock.now() + life)
             self._send_by(route, reply, life, now)
         else:
-            self._send_slowly(reply, meta, body, message_expiry_in_seconds, timeout + 1.0)
+            self._send_slowly(reply, meta, body, message_expiry_in_seconds, timeout)
         return reply.future
 
     async def send_request_message(
@@ -155,14 +156,14 @@ class AsyncRedisClientTransport(AsyncClientTransport):
     ) -> asyncio.Future[ReceivedMessage] | None:
         loop = self._bind()
         core = self.core
-        life = message_expiry_in_seconds or core.message_expiry_in_seconds
+        life = request_life(message_expiry_in_seconds, None, core.message_expiry_in_seconds, clocks_agree=True)
         until = monotonic() + core.time_to_send(body, message_expiry_in_seconds)
         reply = AwaitedReply(core, request_id, loop.create_future(), until)
         reply.sent = loop.create_future()
         reply.is_claimed = False
         reply.is_awaited = not body["control"].get("suppress_response")
         reply.forget_at = monotonic() + life + _FORGET_AFTER_SECONDS
-        self._send_slowly(reply, meta, body, life, life)
+        self._send_slowly(reply, meta, body, life, None)
         try:
             await reply.sent
         except asyncio.CancelledError:
@@ -171,16 +172,16 @@ class AsyncRedisClientTransport(AsyncClientTransport):
         return reply.future if reply.is_awaited else None
 
     def _send_slowly(
-        self, reply: AwaitedReply, meta: dict[str, Any], body: Body, expiry: float | None, life: float
+        self, reply: AwaitedReply, meta: dict[str, Any], body: Body, expiry: float | None, wait: float | None
     ) -> None:
         """Send where the masters are still to be found, connected to, or chosen from."""
         assert self._loop is not None
-        task = self._loop.create_task(self._find_way(reply, meta, body, expiry, life), name="pysoa-send")
+        task = self._loop.create_task(self._find_way(reply, meta, body, expiry, wait), name="pysoa-send")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _find_way(
-        self, reply: AwaitedReply, meta: dict[str, Any], body: Body, expiry: float | None, life: float
+        self, reply: AwaitedReply, meta: dict[str, Any], body: Body, expiry: float | None, wait: float | None
     ) -> None:
         try:
             # No time for the way beyond that of the message: whoever waits must hear in time.
@@ -203,15 +204,14 @@ class AsyncRedisClientTransport(AsyncClientTransport):
         if reply.is_over:
             return
         clock = route.line.master.clock
-        if not expiry:
-            expiry = life if clock.is_known else self.core.message_expiry_in_seconds
+        life = request_life(expiry, wait, self.core.message_expiry_in_seconds, clocks_agree=clock.is_known)
         meta["reply_to"] = route.box.name
         try:
-            reply.frames = self.core.sealed(reply.request_id, meta, body, clock.now() + expiry)
+            reply.frames = self.core.sealed(reply.request_id, meta, body, clock.now() + life)
         except Exception as error:
             reply.refused(error)
             return
-        self._send_by(route, reply, expiry, monotonic())
+        self._send_by(route, reply, life, monotonic())
 
     def _open_route(self) -> _Route | None:
         """The way whose turn it is, if it is open."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import uuid
 from collections import OrderedDict, deque
 from collections.abc import Sequence
@@ -384,8 +385,9 @@ class AsyncRedisServerTransport(AsyncServerTransport):
             self._wake()
 
     def seconds_until(self, expiry: float) -> float:
-        line = self._last_line
-        return expiry - line.master.clock.now() if line is not None else super().seconds_until(expiry)
+        clock = self._last_line.master.clock if self._last_line is not None else None
+        # By the wall clock, the time left would be wrong by as much as clocks are apart: then only timeouts count.
+        return expiry - clock.now() if clock is not None and clock.is_known else math.inf
 
     # Sending
 

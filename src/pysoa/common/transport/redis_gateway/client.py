@@ -20,6 +20,7 @@ from pysoa.common.clock import monotonic
 from pysoa.common.forks import FORKS, start_anew_in_children
 from pysoa.common.instruments import NO_METRICS, Recorder
 from pysoa.common.plugins import accepts_kwargs
+from pysoa.common.protocol.envelope import request_life
 from pysoa.common.protocol.queues import queue_key, reply_queue_name, reply_suffix, request_queue_name
 from pysoa.common.serializer.errors import SerializationError
 from pysoa.common.transport.base import NO_MESSAGE, ClientTransport, ReceivedMessage, get_hex_thread_id
@@ -198,12 +199,8 @@ class RedisClientTransport(ClientTransport):
         try:
             reply_queue = mailbox.reply_queues.get(index) or self._reply_queue(mailbox, index)
             meta["reply_to"] = reply_queue.name
-            if expiry:
-                life = expiry
-            elif awaited_until is None or not master.clock.is_known:
-                life = core.message_expiry_in_seconds
-            else:
-                life = awaited_until - now + 1.0
+            wait = None if awaited_until is None else awaited_until - now
+            life = request_life(expiry, wait, core.message_expiry_in_seconds, clocks_agree=master.clock.is_known)
             frames = core.sealed(request_id, meta, body, master.clock.now() + life)
             is_awaited = not body["control"].get("suppress_response")
             if is_awaited:
