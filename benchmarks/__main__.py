@@ -37,8 +37,9 @@ BLOCKING_BLOCKS_PER_ROUND = 2
 def measure(length: Length) -> dict[str, Any]:
     """Run everything and give back the figures."""
     progress("starting")
+    load = os.getloadavg()[0]
     with Stage() as stage:
-        results: dict[str, Any] = {"loops": stage.loops, "left out": stage.left_out}
+        results: dict[str, Any] = {"load": load, "loops": stage.loops, "left out": stage.left_out}
         blocking = BlockingCalls(stage, length.blocking_calls_per_block)
         measurements = Measurements(stage, length.seconds_per_block)
         results["idle server memory"] = resident_memory(stage.servers[BLOCKING_SERVICE])

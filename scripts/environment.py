@@ -63,7 +63,9 @@ def make(
         requirements += ["--constraint", str(constraints)]
     if without_package is not None:
         requirements = without_package.read_text().split()
-    ingredients = [sys.version, project["project"], project["build-system"], requirements, force]
+    ingredients = [sys.version, requirements, force]
+    if without_package is None:
+        ingredients += [project["project"], project["build-system"]]
     ingredients.append(constraints.read_text() if constraints else "")
     fingerprint = hashlib.sha256(repr(ingredients).encode()).hexdigest()
     stamp = folder / f"stamp-{'-'.join(groups) or 'run'}"
