@@ -377,26 +377,16 @@ class Server(ServerReports):
     def _request_for(self, waiting: ActionRequest, job_request: EnrichedJobRequest, switches: RequestSwitchSet) -> Any:
         """The request of one action, as action middleware and the action see it."""
         request_class: Any = self.request_class
-        request: Any
-        if self.request_class is EnrichedActionRequest:
-            request = request_class(
-                waiting.action,
-                waiting.body,
-                switches,
-                job_request.context,
-                job_request.control,
-                None,
-                job_request.run_coroutine,
-            )
-        else:  # by name, for a subclass may have put its fields in another order
-            request = request_class(
-                action=waiting.action,
-                body=waiting.body,
-                switches=switches,
-                context=job_request.context,
-                control=job_request.control,
-                run_coroutine=job_request.run_coroutine,
-            )
+        if request_class is EnrichedActionRequest:
+            return request_class.of_job(waiting, job_request, switches, self)
+        request = request_class(  # by name, for a subclass may have put its fields in another order
+            action=waiting.action,
+            body=waiting.body,
+            switches=switches,
+            context=job_request.context,
+            control=job_request.control,
+            run_coroutine=job_request.run_coroutine,
+        )
         request.share_client_of(job_request)
         request._server = self
         return request
