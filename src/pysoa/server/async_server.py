@@ -146,6 +146,9 @@ class AsyncServer:
         token = deadline.set_deadline(moment)
         try:
             await self._serve(request_id, meta, job_request)
+        except asyncio.CancelledError:
+            if not self._is_called_off():  # else its time was over outside of its actions: nobody waits for more
+                raise
         except Exception as error:  # boundary: no input ends the loop
             server._faults.note("Serving a request failed", error, with_traceback=True)
         finally:

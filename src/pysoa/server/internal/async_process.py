@@ -50,6 +50,7 @@ class AsyncServerProcess(ServerProcess):
         self._workers: set[asyncio.Task[None]] = set()
         self._event_loop: asyncio.AbstractEventLoop | None = None
         self._engine: AsyncServer | None = None
+        self._main: asyncio.Task[None] | None = None
         self._is_stopping = False
         self._is_stuck = False
         self._last_request = 0.0
@@ -67,6 +68,7 @@ class AsyncServerProcess(ServerProcess):
         """Start, serve until the shutdown, end."""
         server = self._server
         self._event_loop = asyncio.get_running_loop()
+        self._main = asyncio.current_task()
         self._engine = engine = AsyncServer(server)
         engine.on_stuck = self._job_is_stuck
         self._say_hello()
@@ -111,11 +113,17 @@ class AsyncServerProcess(ServerProcess):
 
     def _worker_ended(self, base: contextvars.Context, worker: asyncio.Task[None]) -> None:
         self._workers.discard(worker)
-        if worker.cancelled() or (error := worker.exception()) is None:
+        error = None if worker.cancelled() else worker.exception()
+        if worker.cancelled():
+            # By its own job, which may do so; or by the end of the loop, which wants no other.
+            if self._is_stopping or self._main is None or self._main.cancelling() or self._main.done():
+                return
+        elif error is None:
             return
-        if not isinstance(error, Exception):
-            raise error
-        self._server._faults.note("A worker failed", error, with_traceback=True)
+        elif isinstance(error, Exception):
+            self._server._faults.note("A worker failed", error, with_traceback=True)
+        elif isinstance(error, HarakiriInterrupt):
+            self._struck_outside_of_jobs()
         self._start_worker(base)
 
     async def _work(self, base: contextvars.Context) -> None:
