@@ -136,6 +136,8 @@ class AsyncServer:
             task = asyncio.current_task()
             assert task is not None
         now = monotonic()
+        if (watch := server._process.watch) is not None:
+            watch.goes_round(now)
         moment = jobs.deadline(meta, job_request, now, self.transport.seconds_until)
         timeout = self._harakiri["timeout"]
         running = self._running[task] = _Running(task, moment, now + timeout if timeout else NEVER)

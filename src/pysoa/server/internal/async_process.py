@@ -173,7 +173,8 @@ class AsyncServerProcess(ServerProcess):
         idle_after = server.settings["transport"].get("kwargs", {}).get("receive_timeout_in_seconds", 5)
         while True:
             if self.watch is not None:
-                self.watch.begin()  # harakiri strikes a loop that does not come by here
+                # Harakiri strikes a loop that does not come by here; what holds it up may have begun just before.
+                self.watch.goes_round(monotonic() + _TICK_IN_SECONDS)
             if server.shutting_down and not self._is_stopping:
                 self._begin_stop()
             if self._engine is not None and not self._engine.jobs_running:

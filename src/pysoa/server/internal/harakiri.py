@@ -52,6 +52,13 @@ class HarakiriWatch:
         if not self._is_set:
             self._set(self._timeout_in_seconds)
 
+    def goes_round(self, until: float) -> None:
+        """An event loop goes round, and will come by again: the time of what holds it up runs from this moment."""
+        if self._began is None or until > self._began:
+            self._began = until
+        if not self._is_set:
+            self._set(self._timeout_in_seconds)
+
     def end(self) -> None:
         """It has ended; what follows may take its time."""
         self._began = None
