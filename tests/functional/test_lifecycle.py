@@ -175,7 +175,7 @@ def test_a_stuck_action_is_ended_and_reported_and_its_worker_replaced(
     took = time.monotonic() - began
     print(f"answered after {took:.2f} s")
     assert [error.code for error in answer.errors] == ["ACTION_TIMEOUT"]
-    assert 1.0 <= took < 1.5
+    assert 1.0 <= took < (1.5 if services.concurrency == 1 else 2.0)  # an event loop is looked at twice a second
     supervisor.wait_for_line("triggering harakiri with grace period")
     wait_until(lambda: len(children_of(supervisor.pid) & pids) == 1, "it has ended")
     wait_until(lambda: len(children_of(supervisor.pid)) == 2, "it is replaced")

@@ -16,7 +16,7 @@ from pysoa.common.serializer.errors import SerializationError
 from pysoa.common.threads import in_thread
 from pysoa.common.transport.errors import MessageReceiveTimeout, PySOATransportError, TransientPySOATransportError
 from pysoa.server.async_server import AsyncServer
-from pysoa.server.internal.harakiri import HarakiriInterrupt, end_process
+from pysoa.server.internal.harakiri import HarakiriInterrupt, end_process, end_process_later
 from pysoa.server.internal.process import ServerProcess
 from pysoa.server.internal.signals import handled
 
@@ -194,6 +194,14 @@ class AsyncServerProcess(ServerProcess):
     def _stop_taking(self) -> None:
         if self._event_loop is not None:
             self._event_loop.call_soon_threadsafe(self._begin_stop)
+
+    def shutdown_asked(self) -> None:
+        try:
+            super().shutdown_asked()
+        except SystemExit:
+            # Jobs that do not let themselves be cancelled, and threads, would keep the process from ending.
+            end_process_later()
+            raise
 
     def _begin_stop(self) -> None:
         if self._is_stopping or self._engine is None:

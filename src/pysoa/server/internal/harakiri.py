@@ -19,7 +19,7 @@ from typing import Final, NoReturn
 
 from pysoa.server.internal.signals import SignalHandler
 
-__all__ = ("HarakiriInterrupt", "HarakiriWatch", "end_process", "thread_status")
+__all__ = ("HarakiriInterrupt", "HarakiriWatch", "end_process", "end_process_later", "thread_status")
 
 EXIT_SECONDS: Final = 5.0
 
@@ -120,3 +120,13 @@ def end_process(last_words: Callable[[], None]) -> NoReturn:
     thread.start()
     thread.join(EXIT_SECONDS)
     os._exit(1)
+
+
+def end_process_later() -> None:
+    """End the process in a few seconds, should it not have ended by itself."""
+
+    def leave() -> None:
+        time.sleep(EXIT_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=leave, name="pysoa-forced-end", daemon=True).start()
