@@ -88,7 +88,14 @@ class AsyncSentJobs:
     async def _send_slowly(self, sending: list[tuple[int, Any]]) -> None:
         if not sending:
             return
-        results = await asyncio.gather(*[coroutine for _, coroutine in sending], return_exceptions=True)
+        tasks = [asyncio.ensure_future(coroutine) for _, coroutine in sending]
+        try:
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        except asyncio.CancelledError:
+            for task in tasks:  # all have ended by now, and some had before
+                if not task.cancelled() and task.exception() is None:
+                    task.result().forget()
+            raise
         errors = []
         for (slot, _), result in zip(sending, results, strict=True):
             if isinstance(result, AsyncCall) or (isinstance(result, PySOATransportError) and self._catches):
