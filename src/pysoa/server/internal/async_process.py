@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pysoa.common.clock import monotonic
 from pysoa.common.instruments import NO_METRICS
-from pysoa.common.logging import PySOALogContextFilter
 from pysoa.common.serializer.errors import SerializationError
 from pysoa.common.threads import in_thread
 from pysoa.common.transport.errors import MessageReceiveTimeout, PySOATransportError, TransientPySOATransportError
@@ -93,7 +92,6 @@ class AsyncServerProcess(ServerProcess):
         loop = asyncio.get_running_loop()
         self._last_request = monotonic()
         base = contextvars.copy_context()
-        base.run(_touch_log_context)
         for _ in range(engine.concurrency):
             self._start_worker(base)
         ticking = loop.create_task(self._tick(), name="pysoa-tick")
@@ -235,14 +233,6 @@ class AsyncServerProcess(ServerProcess):
                 self._logger.exception("Error while shutting down")
                 server.exit_code = 1
         self._logger.info("Server shutdown complete")
-
-
-def _touch_log_context() -> None:
-    """Set the variables that every job sets and sets back: set to nothing is not the same as never set."""
-    PySOALogContextFilter.push_logging_request_context({})
-    PySOALogContextFilter.clear_logging_request_context()
-    PySOALogContextFilter.set_logging_action_name("")
-    PySOALogContextFilter.clear_logging_action_name()
 
 
 async def _called(hook: Callable[[], Any]) -> Any:
