@@ -257,8 +257,7 @@ class AsyncServer:
     async def _run_action(self, name: str, process: Task, request: Any) -> ActionResponse:
         is_async = is_async_action(process)
         if is_async:
-            request.use_async_client()
-            request.run_coroutine = self.run_coroutine
+            request.use_async_client(self.run_coroutine)
         elif self._all_blocking or getattr(process, "blocking", False):
             process, is_async = functools.partial(self._in_thread, name, process), True
         else:

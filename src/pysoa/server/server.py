@@ -331,7 +331,7 @@ class Server(ServerReports):
                 continue
             request = self._request_for(waiting, job_request, switches)
             if is_async_action(process):
-                request.use_async_client()
+                request.use_async_client(self._async_event_loop_thread.create_task)
             if self._action_wraps:
                 process = self._waiter.stack(self._action_wraps, process)
 

@@ -44,6 +44,7 @@ class AsyncEventLoopThread(threading.Thread):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
         self._at_end: list[_AtEnd] = []
+        self._tasks: set[asyncio.Task[Any]] = set()  # for the loop itself does not keep them
         self.starts_on_demand = False
 
     @property
@@ -79,6 +80,17 @@ class AsyncEventLoopThread(threading.Thread):
         coroutine = self.wrapped(coroutine)
         with without_deadline():
             return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+
+    def create_task(self, coroutine: Coroutine) -> Any:
+        """As ``run_coroutine``, from a coroutine: its task goes on in the running loop, and may be awaited there."""
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        with without_deadline():
+            task = loop.create_task(self.wrapped(coroutine))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     def wrapped(self, coroutine: Coroutine) -> Coroutine:
         """A coroutine in the middleware, ready to be run."""
