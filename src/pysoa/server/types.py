@@ -234,14 +234,25 @@ class EnrichedActionRequest(ActionRequest):
                 raise error
             return ActionResponse(action, error.errors)
 
-        async def judged_later(response: Coroutine[Any, Any, ActionResponse]) -> ActionResponse:
+        async def judged_later(responding: Coroutine[Any, Any, ActionResponse]) -> ActionResponse:
             try:
-                return judged(await response)
+                return judged(await responding)
             except ActionError as error:
                 return failed(error)
 
+        async def respond() -> ActionResponse:
+            response: ActionResponse = await act(request)
+            return response
+
+        act: Any = server.action_class_map[action](server.settings)
+        is_async = is_async_action(act)
+        if is_async != self._client_is_async:
+            request.__dict__.pop("client", None)  # it is of the other kind
+            request._client_is_async = is_async
+        if is_async:
+            return judged_later(respond())  # refusals, too, are for whoever awaits it
         try:
-            response: Any = server.action_class_map[action](server.settings)(request)
+            response: Any = act(request)
             return judged_later(response) if isinstance(response, CoroutineType) else judged(response)
         except ActionError as error:
             return failed(error)

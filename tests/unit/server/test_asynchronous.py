@@ -267,9 +267,15 @@ def test_an_action_may_be_a_coroutine_function() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "how", "errors"), [(3, {}, []), (13, {"raise_action_errors": False}, ["UNLUCKY"])], ids=["well", "ill"]
+    ("number", "how", "errors"),
+    [
+        (3, {}, []),
+        (13, {"raise_action_errors": False}, ["UNLUCKY"]),
+        ("three", {"raise_action_errors": False}, ["INVALID"]),
+    ],
+    ids=["well", "ill", "refused"],
 )
-def test_an_asynchronous_action_calls_local_ones_of_both_kinds(number: int, how: Any, errors: Any) -> None:
+def test_an_asynchronous_action_calls_local_ones_of_both_kinds(number: Any, how: Any, errors: Any) -> None:
     body = run_actions(server_with(), {"action": "calling", "body": {"number": number, "how": how}})
 
     squared = {"square": 9} if number == 3 else {}
