@@ -53,16 +53,18 @@ class _Running:
         deadline: when its caller stops waiting, on the monotonic clock.
         limit: when it has run for longer than the harakiri timeout.
         is_cancelled: whether it was told to stop.
+        is_late: whether it was told so because its caller has stopped waiting.
         thread_action: the blocking action that runs for it on a thread, which nothing can stop.
     """
 
-    __slots__ = ("deadline", "is_cancelled", "is_struck", "limit", "task", "thread_action")
+    __slots__ = ("deadline", "is_cancelled", "is_late", "is_struck", "limit", "task", "thread_action")
 
     def __init__(self, task: asyncio.Task[Any], moment: float | None, limit: float) -> None:
         self.task = task
         self.deadline = NEVER if moment is None else moment
         self.limit = limit
         self.is_cancelled = False
+        self.is_late = False
         self.is_struck = False
         self.thread_action: str | None = None
 
@@ -145,7 +147,7 @@ class AsyncServer:
         _push_log_context({**jobs.request_context(job_request), "request_id": request_id})
         token = deadline.set_deadline(moment)
         try:
-            await self._serve(request_id, meta, job_request)
+            await self._serve(running, request_id, meta, job_request)
         except asyncio.CancelledError:
             if not self._is_called_off():  # else its time was over outside of its actions: nobody waits for more
                 raise
@@ -161,7 +163,7 @@ class AsyncServer:
                 except Exception as error:  # boundary: a hook must not end the loop
                     server._faults.note("perform_post_request_actions failed", error, with_traceback=True)
 
-    async def _serve(self, request_id: int, meta: dict[str, Any], job_request: Body) -> None:
+    async def _serve(self, running: _Running, request_id: int, meta: dict[str, Any], job_request: Body) -> None:
         """Everything between receiving and the hook afterwards."""
         server, transport = self.server, self.transport
         logs = server.job_logger.isEnabledFor(server.request_log_success_level)
@@ -180,7 +182,7 @@ class AsyncServer:
             job_response = server.handle_unhandled_exception(error, JobResponse)
 
         message, failed = server._message_of(job_response, meta)
-        if not jobs.is_response_suppressed(job_request):
+        if not jobs.is_response_suppressed(job_request) and not running.is_late:
             try:
                 body = message if transport.encodes_values else plain(message)
                 await transport.send_response_message(request_id, meta, body)
@@ -316,7 +318,7 @@ class AsyncServer:
         for running in list(self._running.values()):
             if running.deadline <= now and running.deadline < running.limit:
                 running.deadline = NEVER
-                running.is_cancelled = True
+                running.is_cancelled = running.is_late = True
                 running.task.cancel()
             elif running.limit <= now:
                 self._strike(running, now)
