@@ -84,6 +84,14 @@ def test_an_exception_in_an_action_is_told_in_full_only_in_the_same_process(
         assert error.traceback is None
 
 
+@pytest.mark.parametrize("action", FAILS)
+def test_an_exception_is_told_in_full_where_the_settings_say_so(door: Any, action: str) -> None:
+    (error,) = door.call_action("wrapped", action, {"how": "exception"}, raise_action_errors=False).errors
+
+    assert error.message == "Internal server error: kaboom"
+    assert 'raise ValueError("kaboom")' in error.traceback
+
+
 def test_an_unknown_action_is_an_error_of_the_caller(door: Any) -> None:
     answer = door.call_action("outer", "nope", raise_action_errors=False)
 

@@ -79,6 +79,12 @@ def test_plain_actions_that_say_so_run_beside_the_loop(pairing: Any, door: Any) 
     assert [each["client"] for each in seen] == ["Client", "AsyncClient", "Client"]
 
 
+def test_all_plain_actions_run_beside_the_loop_where_the_settings_say_so(door: Any) -> None:
+    seen = [door.call_action("wrapped", action).body["is_in_loop"] for action in ("describe", "async_describe")]
+
+    assert seen == [False, True]
+
+
 def test_jobs_run_side_by_side(in_event_loop: None, door: Any) -> None:
     """The first waits for the second."""
     actions = [{"action": name, "body": {"name": "here"}} for name in ("wait", "arrive")]

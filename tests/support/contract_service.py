@@ -361,7 +361,7 @@ class Inner(Outer):
 
 
 class Wrapped(Outer):
-    """With middleware of both kinds."""
+    """With middleware of both kinds, all plain actions on threads, and errors told in full."""
 
     service_name = "wrapped"
 
@@ -468,6 +468,8 @@ def redis_settings(service_name: str, concurrency: int, port: int) -> dict[str, 
 
 def _settings(service_name: str, concurrency: int, routing: Any) -> dict[str, Any]:
     return {
+        "error_detail": "full" if service_name == "wrapped" else "redacted",
+        "blocking_actions": service_name == "wrapped",
         "concurrency": concurrency,
         "client_routing": routing,
         "middleware": MIDDLEWARE if service_name == "wrapped" else [],
