@@ -1,6 +1,7 @@
 """Makes a virtual environment for work on this repository, or brings it up to date.
 
-Usage: python scripts/environment.py FOLDER [--extras A,B] [--groups A,B] [--constraints FILE] [--force REQUIREMENT]
+Usage: python scripts/environment.py FOLDER [--extras A,B] [--groups A,B] [--optional-groups A,B] [--constraints FILE]
+       [--force REQUIREMENT]
 
 It needs pip and nothing else. A stamp in the environment remembers what went into it, so that a second run with
 nothing changed returns at once.
@@ -25,6 +26,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--extras", default="", help="extras of the package to install")
     parser.add_argument("--groups", default="", help="dependency groups to install")
+    parser.add_argument("--optional-groups", default="", help="dependency groups to install where that is possible")
     parser.add_argument("--constraints", type=Path, help="file with the versions to take")
     parser.add_argument("--force", action="append", default=[], help="a requirement to install against pip's judgement")
     options = parser.parse_args()
@@ -32,6 +34,7 @@ def main() -> None:
         options.folder,
         extras=tuple(filter(None, options.extras.split(","))),
         groups=tuple(filter(None, options.groups.split(","))),
+        optional_groups=tuple(filter(None, options.optional_groups.split(","))),
         constraints=options.constraints,
         force=tuple(options.force),
     )
@@ -42,12 +45,13 @@ def make(
     *,
     extras: tuple[str, ...] = (),
     groups: tuple[str, ...] = (),
+    optional_groups: tuple[str, ...] = (),
     constraints: Path | None = None,
     force: tuple[str, ...] = (),
 ) -> Path:
     """Make or update the environment with the Python that runs this, and return the path of its Python.
 
-    Exits with pip's own words if it fails.
+    Exits with pip's own words if it fails. What optional groups need may be missing: the next run tries again.
     """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     target = f"{ROOT}[{','.join(extras)}]" if extras else str(ROOT)
@@ -56,7 +60,8 @@ def make(
         requirements += project["dependency-groups"][group]
     if constraints is not None:
         requirements += ["--constraint", str(constraints)]
-    ingredients = [sys.version, project["project"], project["build-system"], requirements, force]
+    optional = {group: project["dependency-groups"][group] for group in optional_groups}
+    ingredients = [sys.version, project["project"], project["build-system"], requirements, optional, force]
     ingredients.append(constraints.read_text() if constraints else "")
     fingerprint = hashlib.sha256(repr(ingredients).encode()).hexdigest()
     stamp = folder / f"stamp-{'-'.join(groups) or 'run'}"
@@ -64,23 +69,34 @@ def make(
     if stamp.exists() and stamp.read_text() == fingerprint and python.exists():
         return python
     began = time.monotonic()
-    what = ", ".join([*groups, *extras]) or "the package alone"
+    what = ", ".join([*groups, *optional, *extras]) or "the package alone"
     print(f"{folder}: installing {what} (Python {sys.version.split()[0]})", flush=True)
     other_python = not (folder / f"python-{sys.version_info.major}.{sys.version_info.minor}").exists()
     venv.create(folder, clear=other_python, symlinks=True, with_pip=other_python)
     (folder / f"python-{sys.version_info.major}.{sys.version_info.minor}").touch()
-    pip(python, *requirements)
+    install(python, *requirements)
+    missing = [group for group, needed in optional.items() if not pip(python, *requirements, *needed)]
     for requirement in force:
-        pip(python, "--upgrade", "--no-deps", requirement)
-    stamp.write_text(fingerprint)
+        install(python, "--upgrade", "--no-deps", requirement)
+    if missing:
+        print(
+            f"{folder}: without {', '.join(missing)}, which pip could not install; their tests are skipped", flush=True
+        )
+    else:
+        stamp.write_text(fingerprint)
     print(f"{folder}: ready after {time.monotonic() - began:.0f} s", flush=True)
     return python
 
 
-def pip(python: Path, *arguments: str) -> None:
-    command = [str(python), "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-input", *arguments]
-    if subprocess.run(command, check=False, cwd=ROOT).returncode:
+def install(python: Path, *arguments: str) -> None:
+    if not pip(python, *arguments):
         sys.exit(f"{python.parents[1]}: pip could not install the packages")
+
+
+def pip(python: Path, *arguments: str) -> bool:
+    """Run ``pip install``, and say whether it has installed all."""
+    command = [str(python), "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-input", *arguments]
+    return subprocess.run(command, check=False, cwd=ROOT).returncode == 0
 
 
 if __name__ == "__main__":
