@@ -3,7 +3,7 @@
 # make check        format, lint, types, floors
 # make test-lowest  all tests, on the oldest dependencies allowed
 # make test-matrix  all of the above tests, on each Python, broker and set of dependencies that is there
-# make bench        what a call costs beside the raw floor         ARGS=--quick for the short run
+# make bench        what a call costs beside the raw floor, NATS and gRPC   ARGS=--quick for the short run
 # make format       put the code into its format
 # make clean        remove what these have made
 #
@@ -45,6 +45,7 @@ check: python
 
 bench: python
 	@$(ENVIRONMENT) .venv $(WORK)
+	-@$(ENVIRONMENT) .venvs/bench-peers --without-package benchmarks/peers/requirements.txt
 	@.venv/bin/python -m benchmarks $(ARGS)
 
 format: python

@@ -11,6 +11,10 @@ import sys
 
 import hiredis
 
+from benchmarks.callers import say
+
+MESSAGE_SIZE = 360
+
 
 def pack(*arguments: bytes) -> bytes:
     return b"*%d\r\n" % len(arguments) + b"".join(b"$%d\r\n%b\r\n" % (len(item), item) for item in arguments)
@@ -39,14 +43,19 @@ class Line:
 
 
 class FloorClient:
-    """Pushes a message and pops its echo, in one packet."""
+    """Pushes a message and pops its echo, in one packet.
 
-    def __init__(self, port: int, message: bytes) -> None:
+    Args:
+        key: the list to push to; by default that of the server for messages of this size.
+        reply_key: the list to pop from, likewise.
+    """
+
+    def __init__(self, port: int, message: bytes, key: bytes | None = None, reply_key: bytes | None = None) -> None:
         self._line = Line(port)
         if len(message) > 65536:
             self._line.expect_large()
-        reply_key = b"floor.reply.%d" % len(message)
-        key = b"floor.request.%d" % len(message)
+        reply_key = reply_key or b"floor.reply.%d" % len(message)
+        key = key or b"floor.request.%d" % len(message)
         self._packet = (
             pack(b"RPUSH", key, message) + pack(b"EXPIRE", key, b"3600") + pack(b"BLPOP", reply_key, b"2.000")
         )
@@ -68,6 +77,7 @@ def serve(port: int, size: int) -> None:
     pop = pack(b"BLPOP", b"floor.request.%d" % size, b"5.000")
     expire = pack(b"EXPIRE", reply_key, b"70")
     line.send(pop)
+    say({"ready": True})
     while True:
         popped = line.read()
         if popped is None:

@@ -1,7 +1,12 @@
-"""The service that is measured: ``echo`` gives its body back, ``square`` checks a request and a response."""
+"""The services that are measured: ``python -m benchmarks.service PORT NAME``.
+
+One blocks, the others run on asyncio; all give back the body that they are sent.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import logging.config
 import sys
 from typing import Any
 
@@ -10,6 +15,11 @@ from pysoa.server.action import Action
 from pysoa.server.server import Server
 
 LARGE = 8 * 1024 * 1024
+
+BLOCKING_SERVICE = "benchmark"
+ASYNC_SERVICE = "benchmark_async"
+SLEEPING_SERVICE = "benchmark_sleeping"
+CONCURRENCY = {BLOCKING_SERVICE: 1, ASYNC_SERVICE: 256, SLEEPING_SERVICE: 200}
 
 
 def transport_kwargs(port: int) -> dict[str, Any]:
@@ -21,6 +31,29 @@ def transport_kwargs(port: int) -> dict[str, Any]:
     }
 
 
+def client_settings(port: int) -> dict[str, Any]:
+    """What a client needs to call each of the services."""
+    transport = {
+        "path": "pysoa.common.transport.redis_gateway.client:RedisClientTransport",
+        "kwargs": transport_kwargs(port),
+    }
+    return {name: {"transport": transport} for name in CONCURRENCY}
+
+
+def server_settings(port: int, concurrency: int) -> dict[str, Any]:
+    """Settings with logging as 1.x has it by default, but at the level that keeps bodies out of hot paths."""
+    settings: dict[str, Any] = {
+        "transport": {
+            "path": "pysoa.common.transport.redis_gateway.server:RedisServerTransport",
+            "kwargs": transport_kwargs(port),
+        },
+        "logging": {"root": {"handlers": ["console"], "level": "WARNING"}},
+    }
+    if concurrency > 1:
+        settings["concurrency"] = concurrency
+    return settings
+
+
 class Echo(Action):
     """Gives its body back."""
 
@@ -28,31 +61,49 @@ class Echo(Action):
         return request.body
 
 
-class BenchmarkServer(Server):
-    """Serves one action."""
+class AsyncEcho(Action):
+    """Gives its body back, as a coroutine."""
 
-    service_name = "benchmark"
+    async def run(self, request: Any) -> Any:
+        return request.body
+
+
+class Sleep(Action):
+    """Gives its body back after 50 ms."""
+
+    async def run(self, request: Any) -> Any:
+        await asyncio.sleep(0.05)
+        return request.body
+
+
+class BlockingServer(Server):
+    """The service that blocks."""
+
+    service_name = BLOCKING_SERVICE
     action_class_map = {"echo": Echo}  # noqa: RUF012 - as services write it
 
 
-def settings(port: int) -> dict[str, Any]:
-    """Settings with logging as 1.x has it by default, but at the level that keeps bodies out of hot paths."""
-    return {
-        "transport": {
-            "path": "pysoa.common.transport.redis_gateway.server:RedisServerTransport",
-            "kwargs": transport_kwargs(port),
-        },
-        "logging": {"root": {"handlers": ["console"], "level": "WARNING"}},
-    }
+class AsyncServer(Server):
+    """The service on asyncio that answers at once."""
+
+    service_name = ASYNC_SERVICE
+    action_class_map = {"echo": AsyncEcho}  # noqa: RUF012
 
 
-def main() -> None:
-    import logging.config
+class SleepingServer(Server):
+    """The service on asyncio whose action waits."""
 
-    server_settings = BenchmarkServer.settings_class(settings(int(sys.argv[1])))
-    logging.config.dictConfig(server_settings["logging"])
-    BenchmarkServer(server_settings).run()
+    service_name = SLEEPING_SERVICE
+    action_class_map = {"sleep": Sleep}  # noqa: RUF012
+
+
+def main(port: int, name: str) -> None:
+    """Serve until the process is ended."""
+    server_class = next(cls for cls in (BlockingServer, AsyncServer, SleepingServer) if cls.service_name == name)
+    settings = server_class.settings_class(server_settings(port, CONCURRENCY[name]))
+    logging.config.dictConfig(settings["logging"])
+    server_class(settings).run()
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]), sys.argv[2])

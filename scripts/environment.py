@@ -2,6 +2,7 @@
 
 Usage: python scripts/environment.py FOLDER [--extras A,B] [--groups A,B] [--optional-groups A,B] [--constraints FILE]
        [--force REQUIREMENT]
+       python scripts/environment.py FOLDER --without-package FILE
 
 It needs pip and nothing else. A stamp in the environment remembers what went into it, so that a second run with
 nothing changed returns at once.
@@ -29,6 +30,7 @@ def main() -> None:
     parser.add_argument("--optional-groups", default="", help="dependency groups to install where that is possible")
     parser.add_argument("--constraints", type=Path, help="file with the versions to take")
     parser.add_argument("--force", action="append", default=[], help="a requirement to install against pip's judgement")
+    parser.add_argument("--without-package", type=Path, help="file of requirements to install, and nothing else")
     options = parser.parse_args()
     make(
         options.folder,
@@ -37,6 +39,7 @@ def main() -> None:
         optional_groups=tuple(filter(None, options.optional_groups.split(","))),
         constraints=options.constraints,
         force=tuple(options.force),
+        without_package=options.without_package,
     )
 
 
@@ -48,10 +51,12 @@ def make(
     optional_groups: tuple[str, ...] = (),
     constraints: Path | None = None,
     force: tuple[str, ...] = (),
+    without_package: Path | None = None,
 ) -> Path:
     """Make or update the environment with the Python that runs this, and return the path of its Python.
 
-    Exits with pip's own words if it fails. What optional groups need may be missing: the next run tries again.
+    What the file ``without_package`` requires takes the place of the package and of all that belongs to it. Exits with
+    pip's own words if it fails. What optional groups need may be missing: the next run tries again.
     """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     target = f"{ROOT}[{','.join(extras)}]" if extras else str(ROOT)
@@ -60,8 +65,12 @@ def make(
         requirements += project["dependency-groups"][group]
     if constraints is not None:
         requirements += ["--constraint", str(constraints)]
+    if without_package is not None:
+        requirements = without_package.read_text().split()
     optional = {group: project["dependency-groups"][group] for group in optional_groups}
-    ingredients = [sys.version, project["project"], project["build-system"], requirements, optional, force]
+    ingredients = [sys.version, requirements, optional, force]
+    if without_package is None:
+        ingredients += [project["project"], project["build-system"]]
     ingredients.append(constraints.read_text() if constraints else "")
     fingerprint = hashlib.sha256(repr(ingredients).encode()).hexdigest()
     stamp = folder / f"stamp-{'-'.join(groups) or 'run'}"
@@ -69,7 +78,8 @@ def make(
     if stamp.exists() and stamp.read_text() == fingerprint and python.exists():
         return python
     began = time.monotonic()
-    what = ", ".join([*groups, *optional, *extras]) or "the package alone"
+    what = ", ".join([*groups, *optional, *extras])
+    what = what or (str(without_package) if without_package else "the package alone")
     print(f"{folder}: installing {what} (Python {sys.version.split()[0]})", flush=True)
     other_python = not (folder / f"python-{sys.version_info.major}.{sys.version_info.minor}").exists()
     venv.create(folder, clear=other_python, symlinks=True, with_pip=other_python)

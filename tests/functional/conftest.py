@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.support.faults import services
+from tests.support.faults import concurrency, services
 
-__all__ = ("services",)
+__all__ = ("concurrency", "services")

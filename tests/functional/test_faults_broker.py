@@ -10,10 +10,12 @@ import pytest
 
 from pysoa.cli.broker import Broker
 from tests.support.brokers import frozen, start
-from tests.support.faults import Calls, Services, client_of, echo, load, standard
+from tests.support.faults import BOTH_ENGINES, Calls, Services, echo, load, standard
 from tests.support.processes import Process
 from tests.support.proxies import FaultProxy
 from tests.support.raw import RawConnection, command, wait_until
+
+pytestmark = BOTH_ENGINES
 
 TIMEOUT = 2.0
 AWAY_FOR_SECONDS = 3.0
@@ -64,7 +66,7 @@ def test_all_is_right_two_seconds_after_the_broker_is_back_and_workers_say_one_l
         url = broker.url
         workers = [services.start(standard(url), announced_at=url) for _ in range(2)]
         lines_before = [len(worker.output.splitlines()) for worker in workers]
-        client = client_of(standard(url))
+        client = services.client(standard(url))
         calls = Calls()
 
         with load(calls, echo(client, TIMEOUT), timeout=TIMEOUT, threads=4, pause=0.005):
@@ -104,7 +106,7 @@ def test_a_worker_notices_that_its_connection_is_half_open(
     worker = services.start(
         standard(fault_proxy.url), announced_at=broker.url, transport={"receive_timeout_in_seconds": BLOCK_TIME}
     )
-    client = client_of(standard(broker.url))
+    client = services.client(standard(broker.url))
     calls = Calls()
     assert calls.try_one(echo(client, TIMEOUT), TIMEOUT) is None
 

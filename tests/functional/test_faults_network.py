@@ -9,9 +9,11 @@ import pytest
 
 from pysoa.cli.broker import Broker
 from pysoa.client.client import Client
-from tests.support.faults import SERVICE, Calls, Services, client_of, standard
+from tests.support.faults import BOTH_ENGINES, SERVICE, Calls, Services, standard
 from tests.support.processes import Process
 from tests.support.proxies import FaultProxy
+
+pytestmark = BOTH_ENGINES
 
 TIMEOUT = 0.4
 PATIENT = 5.0
@@ -152,9 +154,9 @@ def service(broker: Broker, services: Services) -> Process:
 
 
 @pytest.fixture
-def client(service: Process, fault_proxy: FaultProxy) -> Iterator[Client]:
+def client(service: Process, services: Services, fault_proxy: FaultProxy) -> Iterator[Client]:
     """A client with an unsound one."""
-    client = client_of(standard(fault_proxy.url))
+    client = services.client(standard(fault_proxy.url))
     yield client
     client.close()
 

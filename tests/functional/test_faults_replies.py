@@ -14,8 +14,10 @@ import pytest
 from pysoa.cli.broker import Broker
 from pysoa.client.client import Client
 from pysoa.common.transport.errors import MessageReceiveTimeout, ServiceUnavailable
-from tests.support.faults import SERVICE, Calls, Services, client_of, echo, load, standard, workers_of
+from tests.support.faults import BOTH_ENGINES, SERVICE, Calls, Services, echo, load, standard, workers_of
 from tests.support.raw import RawConnection, command, wait_until
+
+pytestmark = BOTH_ENGINES
 
 HEADER = b"pysoa-redis/3//content-type:application/msgpack;"
 QUEUE = f"pysoa:service.{SERVICE}"
@@ -24,8 +26,8 @@ NEVER = 4_000_000_000.0
 
 
 @pytest.fixture
-def client(broker: Broker) -> Iterator[Client]:
-    client = client_of(standard(broker.url))
+def client(broker: Broker, services: Services) -> Iterator[Client]:
+    client = services.client(standard(broker.url))
     yield client
     client.close()
 
@@ -163,7 +165,7 @@ def test_no_busy_worker_is_taken_for_gone(broker: Broker, services: Services, cl
 
     # The one that is left is busy, in Python and out of it, for all of the time that the callers wait.
     client.send_request(SERVICE, [{"action": "work", "body": {"token": "busy", "seconds": 1.0}}])
-    client.send_request(SERVICE, [{"action": "note", "body": {"token": "asleep", "seconds": 1.0}}])
+    client.send_request(SERVICE, [{"action": "note_in_loop", "body": {"token": "asleep", "seconds": 1.0}}])
     with load(calls, echo(client, 0.3), timeout=0.3, threads=8):
         wait_until(lambda: "asleep" in services.noted(), "it sleeps")
         wait_until(lambda: calls.right, "it has time again")

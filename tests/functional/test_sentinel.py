@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 
 from tests.support.brokers import SentinelGroup
-from tests.support.faults import Calls, Services, by_sentinel, client_of, load
+from tests.support.faults import BOTH_ENGINES, Calls, Services, by_sentinel, load
 from tests.support.raw import wait_until
 
 TIMEOUT = 3.0
 CALLERS = 6
 
 
+@BOTH_ENGINES
 def test_three_services_answer_rightly_again_two_seconds_after_the_promotion_of_a_new_master(
     sentinel: SentinelGroup, services: Services
 ) -> None:
@@ -20,7 +21,7 @@ def test_three_services_answer_rightly_again_two_seconds_after_the_promotion_of_
     for name, following in (("c", None), ("b", "c"), ("a", "b")):
         further = {} if following is None else {"next": following, "next_timeout": TIMEOUT - 0.5}
         services.start(backend, name=name, announced_at=old.url, **further)
-    client = client_of(backend, "a")
+    client = services.client(backend, "a")
     calls = Calls()
 
     def chain(token: str) -> str:

@@ -60,6 +60,9 @@ def answered(action: str, body: Any, errors: list[dict[str, Any]] | None = None)
 
 NO_REPLY = None
 
+# Settings of the two engines of a server: its own loop, and asyncio's with some jobs at a time.
+ENGINES: dict[str, dict[str, Any]] = {"blocking": {}, "asyncio": {"concurrency": 4}}
+
 # On each of these messages a server of 1.4.9 ended. Ours gives the answer noted here, and goes on.
 ANSWERS_WHERE_THE_SERVER_STOPPED: dict[tuple[str, str], Any] = {
     ("control", "control_null"): refused("INVALID", "Not a dict", "control"),
@@ -198,17 +201,26 @@ def assert_answer(frames: list[bytes], sent: Sent, expected: Any, header: str) -
     assert differences(expected, message["body"]) == []
 
 
+@pytest.fixture(scope="module", params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    """What runs the jobs of the services."""
+    engine: str = request.param
+    return engine
+
+
 @pytest.fixture(scope="module")
-def vector_broker() -> Iterator[Broker]:
+def vector_broker(engine: str) -> Iterator[Broker]:
     with start() as broker:
         yield broker
 
 
 @pytest.fixture(scope="module")
-def services(vector_broker: Broker) -> Iterator[dict[str, Process]]:
-    """One worker of each service, which has to outlive all cases."""
-    with start_service(vector_broker, "vec") as vec, start_service(vector_broker, "vec_b") as vec_b:
-        yield {"vec": vec, "vec_b": vec_b}
+def services(vector_broker: Broker, lists: Lists, engine: str) -> Iterator[dict[str, Process]]:
+    """One process of each service, which has to outlive all cases and leave no more answers than were asked for."""
+    settings = ENGINES[engine]
+    with start_service(vector_broker, "vec", **settings) as vec, start_service(vector_broker, "vec_b", **settings) as b:
+        yield {"vec": vec, "vec_b": b}
+        assert lists.drained(vec, b) == set()
 
 
 @pytest.fixture(scope="module")
@@ -257,9 +269,10 @@ def test_service_answers_as_recorded_and_lives_on(
     service = case.get("service", "vec")
     sent = make_frame(case, lists.reply_to(service))
 
-    frames = lists.answers(sent.frame, sent.reply_to, service)
-
     expected = expected_answer(key)
+
+    frames = lists.answers(sent.frame, sent.reply_to, service, is_answered=expected is not NO_REPLY)
+
     if key in FROM_NAMELESS_CLIENTS and expected is not NO_REPLY:
         expected = as_0_42(expected)
     header = OTHER_REPLY_HEADERS.get(key) or case.get("reply_header_text")
@@ -283,18 +296,20 @@ def test_client_of_0_42_gets_the_same_answer_in_words_that_it_knows(
     service = case.get("service", "vec")
     sent = make_frame(case, lists.reply_to(service), from_0_42=True)
 
-    frames = lists.answers(sent.frame, sent.reply_to, service)
-
     expected = expected_answer(key)
+
+    frames = lists.answers(sent.frame, sent.reply_to, service, is_answered=expected is not NO_REPLY)
+
     assert_answer(frames, sent, expected if expected is NO_REPLY else as_0_42(expected), "")
 
 
-def test_action_that_runs_for_too_long_is_answered_and_then_the_server_ends() -> None:
+@pytest.mark.parametrize("settings", ENGINES.values(), ids=ENGINES)
+def test_action_that_runs_for_too_long_is_answered_and_then_the_server_ends(settings: dict[str, Any]) -> None:
     case = ALL_CASES[HARAKIRI]
     with start() as broker:
         lists = Lists(broker)
         sent = make_frame(case, lists.reply_to())
-        with start_service(broker, **case["server_settings"]) as server:
+        with start_service(broker, **case["server_settings"], **settings) as server:
             lists.push("service.vec", sent.frame)
 
             frame = lists.pop(sent.reply_to)
@@ -304,11 +319,12 @@ def test_action_that_runs_for_too_long_is_answered_and_then_the_server_ends() ->
         lists.close()
 
 
-def test_callers_are_not_told_of_exceptions_by_default() -> None:
+@pytest.mark.parametrize("settings", ENGINES.values(), ids=ENGINES)
+def test_callers_are_not_told_of_exceptions_by_default(settings: dict[str, Any]) -> None:
     with start() as broker:
         lists = Lists(broker)
         sent = make_frame(ALL_CASES["errors", "explode"], lists.reply_to())
-        with start_service(broker, error_detail=None) as server:
+        with start_service(broker, error_detail=None, **settings) as server:
             lists.push("service.vec", sent.frame)
 
             message = read_message(lists.pop(sent.reply_to))

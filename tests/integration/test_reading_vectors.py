@@ -13,12 +13,16 @@ import pytest
 from pysoa.cli.broker import Broker
 from pysoa.common.errors import PySOAError
 from pysoa.common.serializer.errors import InvalidMessage
+from pysoa.common.transport.base import ReceivedMessage
 from pysoa.common.transport.errors import InvalidMessageError, MessageReceiveTimeout
+from pysoa.common.transport.redis_gateway.async_replies import AwaitedReply, ReplyBox, ReplyLine
+from pysoa.common.transport.redis_gateway.async_server import AsyncRedisServerTransport
 from pysoa.common.transport.redis_gateway.core import (
     RedisTransportClientCore,
     RedisTransportCore,
     RedisTransportServerCore,
 )
+from tests.support.loops import LoopThread
 from tests.support.vector_runs import Lists, StandingClock
 from tests.support.vectors import from_notation, load, same
 
@@ -116,9 +120,7 @@ def expected_refusal(side: str, case: dict[str, Any]) -> Refusal | None:
     return Refusal(error, text, recorded["frames_left_unread"])
 
 
-def received_as_recorded(core: RedisTransportCore, recorded: dict[str, Any]) -> None:
-    message = core.receive_message(QUEUE, LONG_ENOUGH)
-
+def assert_as_recorded(message: ReceivedMessage, recorded: dict[str, Any]) -> None:
     assert message.meta is not None
     version = message.meta.pop("protocol_version")
     serializer = message.meta.pop("serializer")
@@ -152,7 +154,7 @@ def assert_read_or_refused(core: RedisTransportCore, lists: Lists, side: str, ca
     refusal = expected_refusal(side, case)
 
     if refusal is None:
-        received_as_recorded(core, case[side])
+        assert_as_recorded(core.receive_message(QUEUE, LONG_ENOUGH), case[side])
     else:
         refused_as_expected(core, refusal)
 
@@ -170,3 +172,87 @@ def test_bare_payloads_are_read_or_refused_as_by_0_42(
     core: RedisTransportCore, lists: Lists, side: str, name: str
 ) -> None:
     assert_read_or_refused(core, lists, side, CASES_0_42[name])
+
+
+# The same frames in an event loop
+
+
+@pytest.fixture(scope="module")
+def loop() -> Iterator[LoopThread]:
+    loop = LoopThread()
+    yield loop
+    loop.stop()
+
+
+GOOD = bytes.fromhex(CASES["v3"]["frames_hex"][0])
+"""A frame that is read, as all are that come after one that is refused."""
+
+# A frame here does not continue the message that the one before it began. A client that goes on waiting has it begin
+# another, which is refused for another reason, if at all.
+NOT_CONTINUED = {"chunks_second_unchunked", "chunks_out_of_order", "chunks_repeat_first", "chunks_different_count"}
+
+
+@pytest.mark.parametrize(("side", "name"), [(side, name) for side, name in EVERY_CASE if side == "client"])
+def test_asyncio_client_reads_what_the_other_reads_and_drops_what_that_refuses(
+    core: RedisTransportCore, loop: LoopThread, monkeypatch: pytest.MonkeyPatch, side: str, name: str
+) -> None:
+    case = CASES[name]
+    refusal = expected_refusal(side, case)
+    request_id = case[side].get("request_id", 77)
+    dropped: list[Exception] = []
+    monkeypatch.setattr(core, "warn", lambda kind, text, *arguments: dropped.extend(arguments))
+
+    async def take(frames: list[bytes]) -> tuple[ReceivedMessage | None, ReceivedMessage | None]:
+        """What is read in the frames, and in a good one behind them."""
+        (master,) = core.backend_layer.masters(float("inf"))
+        box = ReplyBox(core, ReplyLine(master), QUEUE, b"pysoa:" + QUEUE.encode())
+        found: list[ReceivedMessage | None] = []
+        for part, wanted in ((frames, request_id), ([GOOD], 77)):
+            future = loop.loop.create_future()
+            box.pending = {wanted: AwaitedReply(core, wanted, future, float("inf"))}
+            for frame in part:
+                box.take(frame)
+            found.append(future.result() if future.done() else None)
+        return found[0], found[1]
+
+    message, next_message = loop.run(take([bytes.fromhex(frame) for frame in case["frames_hex"]]))
+
+    assert next_message is not None
+    if refusal is None:
+        assert message is not None
+        assert_as_recorded(message, case[side])
+        assert dropped == []
+    elif name not in NOT_CONTINUED:
+        assert message is None
+        nothing_came = refusal.text.startswith("No message received")
+        assert nothing_came or (type(dropped[0]) is refusal.error and refusal.text in str(dropped[0]))
+
+
+@pytest.mark.parametrize(("side", "name"), [(side, name) for side, name in EVERY_CASE if side == "server"])
+def test_asyncio_server_reads_what_the_other_reads_and_refuses_what_that_refuses(
+    core: RedisTransportCore,
+    broker: Broker,
+    lists: Lists,
+    loop: LoopThread,
+    monkeypatch: pytest.MonkeyPatch,
+    side: str,
+    name: str,
+) -> None:
+    case = CASES[name]
+    refusal = expected_refusal(side, case)
+    lists.push("service.vec", bytes.fromhex(case["frames_hex"][0]), GOOD)
+    transport = AsyncRedisServerTransport(
+        "vec", backend_type="redis.standard", backend_layer_kwargs={"hosts": [("127.0.0.1", broker.port)]}
+    )
+    monkeypatch.setattr(transport, "core", core)
+    monkeypatch.setattr(transport, "_check_reply_to", lambda reply_to: None)  # those of the vectors have none
+
+    if refusal is None:
+        assert_as_recorded(loop.run(transport.receive_request_message()), case[side])
+    elif refusal.error is not MessageReceiveTimeout:  # the expired are dropped without a word
+        with pytest.raises(PySOAError) as raised:
+            loop.run(transport.receive_request_message())
+        assert type(raised.value) is refusal.error
+        assert refusal.text in str(raised.value)
+    assert_as_recorded(loop.run(transport.receive_request_message()), CASES["v3"][side])
+    loop.run(transport.aclose())

@@ -6,8 +6,11 @@ carries the frames from one to the other, and so sees each of them.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import itertools
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,9 +18,12 @@ import pytest
 from pysoa.cli.broker import Broker
 from pysoa.client.client import Client
 from pysoa.common.errors import PySOAError
+from pysoa.common.transport.redis_gateway import async_client as async_client_transport
 from pysoa.common.transport.redis_gateway import client as client_transport
 from pysoa.common.types import JobResponse, job_response_message
 from tests.support.brokers import start
+from tests.support.loops import ClientOnLoop
+from tests.support.processes import Process
 from tests.support.vector_runs import JSON, SERIALIZERS, Lists, StandingClock, differences, start_service
 from tests.support.vectors import from_notation, load
 
@@ -61,21 +67,34 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
+ENGINES: dict[str, dict[str, Any]] = {"blocking": {}, "asyncio": {"concurrency": 4}}
+BOTH_CLIENTS = pytest.mark.parametrize("kind", [Client, ClientOnLoop], ids=["blocking client", "asyncio client"])
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    """What runs the jobs of the servers."""
+    engine: str = request.param
+    return engine
+
+
 @pytest.fixture(scope="module")
-def servers() -> Iterator[dict[str, Lists]]:
+def servers(engine: str) -> Iterator[dict[str, Lists]]:
     """The lists of a broker for each way in which the recorded servers were set up, with a server on it."""
     lists: dict[str, Lists] = {}
-    resources: list[Any] = []
-    try:
+    with contextlib.ExitStack() as stack:
         for name, transport in SETTINGS.items():
-            resources.append(broker := start())
-            resources.append(start_service(broker, clock=FIXED["time"], transport=transport))
-            resources.append(connection := Lists(broker))
-            lists[name] = connection
+            broker = stack.enter_context(start())
+            lists[name] = Lists(broker)
+            stack.callback(lists[name].close)
+            server = start_service(broker, clock=FIXED["time"], transport=transport, **ENGINES[engine])
+            stack.enter_context(server)
+            stack.callback(assert_nothing_is_left, lists[name], server)
         yield lists
-    finally:
-        for resource in reversed(resources):
-            resource.stop() if isinstance(resource, Broker) else resource.close()
+
+
+def assert_nothing_is_left(lists: Lists, server: Process) -> None:
+    assert lists.drained(server) == set()
 
 
 @pytest.fixture
@@ -86,9 +105,14 @@ def lists(broker: Broker) -> Iterator[Lists]:
     lists.close()
 
 
-def make_client(broker: Broker, monkeypatch: pytest.MonkeyPatch, case: dict[str, Any], **transport: Any) -> Client:
+def make_client(
+    kind: type[Client | ClientOnLoop],
+    broker: Broker,
+    monkeypatch: pytest.MonkeyPatch,
+    case: dict[str, Any],
+    **transport: Any,
+) -> Client | ClientOnLoop:
     """A client with the ids, the version and the clock of the recording."""
-    monkeypatch.setattr(client_transport, "get_hex_thread_id", lambda: FIXED["thread_id_hex"])
     kwargs = {
         "backend_type": "redis.standard",
         "backend_layer_kwargs": {"hosts": [("127.0.0.1", broker.port)]},
@@ -98,28 +122,40 @@ def make_client(broker: Broker, monkeypatch: pytest.MonkeyPatch, case: dict[str,
     if case["content_type"] == JSON:
         kwargs["default_serializer_config"] = {"path": "pysoa.common.serializer:JSONSerializer"}
     path = "pysoa.common.transport.redis_gateway.client:RedisClientTransport"
-    client = Client({"vec": {"transport": {"path": path, "kwargs": kwargs}}})
-    handler = client._get_handler("vec")
+    client = kind({"vec": {"transport": {"path": path, "kwargs": kwargs}}})
+    handler: Any
+    if isinstance(client, ClientOnLoop):
+        monkeypatch.setattr(async_client_transport, "get_hex_thread_id", lambda: FIXED["thread_id_hex"])
+        client_id = SimpleNamespace(hex=FIXED["client_id"])
+        monkeypatch.setattr(async_client_transport, "uuid", SimpleNamespace(uuid4=lambda: client_id))
+        handler = client.client._get_handler("vec")
+        handler._request_ids = itertools.count(FIXED["request_id"])
+    else:
+        monkeypatch.setattr(client_transport, "get_hex_thread_id", lambda: FIXED["thread_id_hex"])
+        handler = client._get_handler("vec")
+        handler.request_counter = FIXED["request_id"] - 1
+        handler.transport.client_id = FIXED["client_id"]
     monkeypatch.setattr(handler, "_client_version", FIXED_VERSION)
-    handler.request_counter = FIXED["request_id"] - 1
-    handler.transport.client_id = FIXED["client_id"]
     (master,) = handler.transport.core.backend_layer.masters(float("inf"))
     monkeypatch.setattr(master, "clock", StandingClock(FIXED["time"]))
     return client
 
 
 @pytest.fixture
-def client(broker: Broker, monkeypatch: pytest.MonkeyPatch, name: str) -> Iterator[Client]:
+def client(
+    kind: type[Client | ClientOnLoop], broker: Broker, monkeypatch: pytest.MonkeyPatch, name: str
+) -> Iterator[Client | ClientOnLoop]:
     """The client of the case with this name."""
     expiry = {"message_expiry_in_seconds": 20} if name == "client_setting_expiry_20" else {}
-    with make_client(broker, monkeypatch, CASES[name], **expiry) as client:
+    with make_client(kind, broker, monkeypatch, CASES[name], **expiry) as client:
         yield client
 
 
-def send(client: Client, case: dict[str, Any]) -> int:
+def send(client: Client | ClientOnLoop, case: dict[str, Any]) -> int:
     call = case["client_call"]
     actions = [from_notation(action) for action in call["actions"]]
-    return client.send_request(call["service"], actions, **from_notation(call["kwargs"]))
+    request_id: int = client.send_request(call["service"], actions, **from_notation(call["kwargs"]))
+    return request_id
 
 
 def recorded_frames(side: dict[str, Any], content_type: str, header: str | None = None) -> list[bytes]:
@@ -166,8 +202,9 @@ def test_the_tables_are_about_cases() -> None:
     assert LEFT_OUT_OF_0_42.keys() <= CASES_0_42.keys()
 
 
+@BOTH_CLIENTS
 @of_each(name for name, case in CASES.items() if "request" in case)
-def test_client_sends_the_recorded_frames(lists: Lists, client: Client, name: str) -> None:
+def test_client_sends_the_recorded_frames(lists: Lists, client: Client | ClientOnLoop, name: str) -> None:
     request = CASES[name]["request"]
 
     request_id = send(client, CASES[name])
@@ -178,8 +215,9 @@ def test_client_sends_the_recorded_frames(lists: Lists, client: Client, name: st
     assert lists.all_of(REQUESTS) == recorded_frames(request, CASES[name]["content_type"])
 
 
+@BOTH_CLIENTS
 @of_each(name for name, case in CASES.items() if "client_error" in case)
-def test_client_refuses_what_was_refused(lists: Lists, client: Client, name: str) -> None:
+def test_client_refuses_what_was_refused(lists: Lists, client: Client | ClientOnLoop, name: str) -> None:
     recorded = CASES[name]["client_error"]
 
     with pytest.raises(PySOAError) as raised:
@@ -197,13 +235,14 @@ def test_server_answers_recorded_requests_with_the_recorded_frames(servers: dict
     lists = servers[settings_of_server(name)]
     (request,) = recorded_frames(CASES[name]["request"], CASES[name]["content_type"])
 
-    frames = lists.answers(request, REPLIES)
+    frames = lists.answers(request, REPLIES, is_answered=name in ANSWERED)
 
     assert frames == (response_frames(name) if name in ANSWERED else [])
 
 
+@BOTH_CLIENTS
 @of_each(ANSWERED)
-def test_client_receives_recorded_responses_as_recorded(lists: Lists, client: Client, name: str) -> None:
+def test_client_receives_recorded_responses_as_recorded(lists: Lists, client: Client | ClientOnLoop, name: str) -> None:
     case = CASES[name]
     send(client, case)
     lists.push(REPLIES, *recorded_frames(case["response"], case["content_type"]))
@@ -218,15 +257,16 @@ def test_client_receives_recorded_responses_as_recorded(lists: Lists, client: Cl
     ]  # the request, as nobody serves here
 
 
+@BOTH_CLIENTS
 @of_each(ANSWERED)
 def test_client_and_server_understand_each_other(
-    servers: dict[str, Lists], lists: Lists, client: Client, name: str
+    servers: dict[str, Lists], lists: Lists, client: Client | ClientOnLoop, name: str
 ) -> None:
     case = CASES[name]
 
     send(client, case)
     (request,) = lists.all_of(REQUESTS)
-    lists.push(REPLIES, *servers[settings_of_server(name)].answers(request, REPLIES))
+    lists.push(REPLIES, *servers[settings_of_server(name)].answers(request, REPLIES, is_answered=True))
     received = list(client.get_all_responses("vec", receive_timeout_in_seconds=5))
 
     ((request_id, response),) = received
@@ -242,17 +282,18 @@ def test_server_answers_clients_of_0_42_as_servers_of_0_42_did(servers: dict[str
     lists = servers["json" if case["content_type"] == JSON else "plain"]
     (request,) = recorded_frames(case["request"], case["content_type"])
 
-    frames = lists.answers(request, REPLIES)
+    frames = lists.answers(request, REPLIES, is_answered=bool(case.get("response")))
 
     assert frames == recorded_frames(case["response"], case["content_type"])
 
 
+@BOTH_CLIENTS
 @of_each(name for name, case in CASES_0_42.items() if case.get("response"))
 def test_client_understands_servers_of_0_42(
-    broker: Broker, lists: Lists, monkeypatch: pytest.MonkeyPatch, name: str
+    kind: type[Client | ClientOnLoop], broker: Broker, lists: Lists, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     case = CASES_0_42[name]
-    with make_client(broker, monkeypatch, case) as client:
+    with make_client(kind, broker, monkeypatch, case) as client:
         send(client, case)
         lists.push(REPLIES, *recorded_frames(case["response"], case["content_type"]))
 

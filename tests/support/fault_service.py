@@ -8,6 +8,7 @@ its wall clock is ahead of the true time, and ``settings`` of the server.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import os
@@ -29,6 +30,14 @@ RUN: dict[str, Any] = json.loads(os.environ["FAULT_SERVICE"])
 TOKENS = os.open(RUN["tokens"], os.O_WRONLY | os.O_APPEND | os.O_CREAT) if "tokens" in RUN else None
 
 
+IS_ASYNC = RUN.get("settings", {}).get("concurrency", 1) > 1
+
+
+def _note(request: EnrichedActionRequest) -> None:
+    assert TOKENS is not None
+    os.write(TOKENS, f"{request.body['token']}\n".encode())  # in one piece: workers share the file
+
+
 class Echo(Action):
     def run(self, request: EnrichedActionRequest) -> Any:
         return request.body
@@ -38,10 +47,30 @@ class Note(Action):
     """Notes that it has begun, takes its time, and echoes."""
 
     def run(self, request: EnrichedActionRequest) -> Any:
-        assert TOKENS is not None
-        os.write(TOKENS, f"{request.body['token']}\n".encode())  # in one piece: workers share the file
+        _note(request)
         time.sleep(request.body.get("seconds", 0))
         return request.body
+
+
+class AsyncNote(Action):
+    """As ``Note``, but others run while it takes its time. With ``stubborn``, it does not let itself be called off."""
+
+    async def run(self, request: EnrichedActionRequest) -> Any:
+        _note(request)
+        until = time.monotonic() + request.body.get("seconds", 0)
+        while time.monotonic() < until:
+            try:
+                await asyncio.sleep(until - time.monotonic())
+            except asyncio.CancelledError:
+                if not request.body.get("stubborn"):
+                    raise
+        return request.body
+
+
+class NoteOnThread(Note):
+    """As ``Note``, on a thread where the server runs jobs on asyncio."""
+
+    blocking = True
 
 
 class Work(Action):
@@ -49,7 +78,7 @@ class Work(Action):
 
     def run(self, request: EnrichedActionRequest) -> Any:
         if TOKENS is not None:
-            os.write(TOKENS, f"{request.body['token']}\n".encode())
+            _note(request)
         end = time.monotonic() + request.body["seconds"]
         while time.monotonic() < end:
             pass
@@ -76,6 +105,17 @@ class Chain(Action):
         return {"token": answer["token"], "path": [RUN["name"], *answer["path"]]}
 
 
+class AsyncChain(Action):
+    """As ``Chain``, but others run meanwhile."""
+
+    async def run(self, request: EnrichedActionRequest) -> Any:
+        if "next" not in RUN:
+            return {"token": request.body["token"], "path": [RUN["name"]]}
+        client: Any = request.client
+        answer = (await client.call_action(RUN["next"], "chain", request.body, timeout=RUN["next_timeout"])).body
+        return {"token": answer["token"], "path": [RUN["name"], *answer["path"]]}
+
+
 class Explode(Action):
     def run(self, request: EnrichedActionRequest) -> Any:
         raise RuntimeError(request.body["reason"])
@@ -90,7 +130,7 @@ class Measure(Action):
     """What the process uses."""
 
     def run(self, request: EnrichedActionRequest) -> Any:
-        return {"pid": os.getpid(), **measured()}
+        return {"pid": os.getpid(), "cpu": time.process_time(), **measured()}
 
 
 def measured() -> dict[str, int]:
@@ -111,9 +151,11 @@ class FaultServer(Server):
     service_name = RUN["name"]
     action_class_map = {
         "echo": Echo,
-        "note": Note,
+        "note": AsyncNote if IS_ASYNC else Note,
+        "note_in_loop": Note,
+        "note_on_thread": NoteOnThread,
         "work": Work,
-        "chain": Chain,
+        "chain": AsyncChain if IS_ASYNC else Chain,
         "explode": Explode,
         "die": Die,
         "measure": Measure,

@@ -19,6 +19,7 @@ import pytest
 
 from pysoa.client.client import Client
 from pysoa.common.errors import PySOAError
+from tests.support.loops import ClientOnLoop
 from tests.support.processes import Process
 from tests.support.raw import command, wait_until
 
@@ -41,19 +42,35 @@ def by_sentinel(sentinels: Sequence[tuple[str, int]], name: str) -> dict[str, An
     }
 
 
-def client_of(backend: Mapping[str, Any], *services: str, **kwargs: Any) -> Client:
-    """A client of these services, or of the usual one."""
+def routing(backend: Mapping[str, Any], *services: str, **kwargs: Any) -> dict[str, Any]:
+    """Settings of a client of these services, or of the usual one."""
     path = "pysoa.common.transport.redis_gateway.client:RedisClientTransport"
     transport = {"path": path, "kwargs": {**backend, **kwargs}}
-    return Client({name: {"transport": transport} for name in services or (SERVICE,)})
+    return {name: {"transport": transport} for name in services or (SERVICE,)}
+
+
+def client_of(backend: Mapping[str, Any], *services: str, **kwargs: Any) -> Client:
+    """A client of these services, or of the usual one."""
+    return Client(routing(backend, *services, **kwargs))
 
 
 class Services:
-    """Starts services as processes of their own, and reads what their actions have noted."""
+    """Starts services as processes of their own, makes clients of them, and reads what their actions have noted.
 
-    def __init__(self, start_module: Callable[..., Process], folder: Path) -> None:
+    Attributes:
+        concurrency: how many jobs each worker runs at a time; 1 for the blocking engine.
+    """
+
+    def __init__(self, start_module: Callable[..., Process], folder: Path, concurrency: int = 1) -> None:
         self._start_module = start_module
         self._tokens = folder / "tokens"
+        self.concurrency = concurrency
+
+    def client(self, backend: Mapping[str, Any], *services: str, **kwargs: Any) -> Client:
+        """A client with the engine of the services."""
+        settings = routing(backend, *services, **kwargs)
+        # It has the methods of a Client, without being one.
+        return Client(settings) if self.concurrency == 1 else ClientOnLoop(settings)  # type: ignore[return-value]
 
     def start(
         self,
@@ -76,6 +93,7 @@ class Services:
         """
         before = workers_of(announced_at, name) if announced_at else 0
         run = {"name": name, "backend": dict(backend), "tokens": str(self._tokens), **run}
+        run["settings"] = {"concurrency": self.concurrency, **run.get("settings", {})}
         module = "tests.support.fault_service"
         process = self._start_module(module, "-s", module, *arguments, env={"FAULT_SERVICE": json.dumps(run)})
         process.wait_for_line("server starting up", count=workers)
@@ -96,10 +114,21 @@ def workers_of(url: str, name: str) -> int:
         return 0
 
 
+ENGINES = {"blocking": 1, "asyncio": 8}
+BOTH_ENGINES = pytest.mark.parametrize("concurrency", ENGINES.values(), ids=ENGINES)
+"""Marks tests of ``services``, or modules of them, that hold for both engines of servers and clients."""
+
+
 @pytest.fixture
-def services(start_module: Callable[..., Process], tmp_path: Path) -> Services:
+def concurrency() -> int:
+    """How many jobs each worker of the services runs at a time; the blocking engine runs one."""
+    return 1
+
+
+@pytest.fixture
+def services(start_module: Callable[..., Process], tmp_path: Path, concurrency: int) -> Services:
     """Starts services."""
-    return Services(start_module, tmp_path)
+    return Services(start_module, tmp_path, concurrency)
 
 
 @dataclass(frozen=True)

@@ -124,18 +124,26 @@ class Lists:
         self.connection.command("DEL", f"pysoa:{queue}")
         return frames
 
-    def answers(self, frame: bytes, reply_to: str, service: str = "vec") -> list[bytes]:
-        """What a service with one worker answers to a frame, once it has done with it; it may well be nothing.
+    def answers(self, frame: bytes, reply_to: str, service: str = "vec", *, is_answered: bool) -> list[bytes]:
+        """What a service answers to a frame, which has to be something or nothing.
 
-        A second request is pushed behind it. Requests are served in order, so its answer tells that the first is done,
-        and that its worker lives on.
+        A second request is pushed behind it, whose answer tells that the service lives on. Where jobs run side by side
+        it does not tell that the first is done: what comes too late for this is found by ``drained``.
         """
         other = self.reply_to(service)
         request = envelope(status_request(), other, expires_at=4e9, request_id=32)
         header = b"pysoa-redis/3//content-type:application/msgpack;"
         self.push(f"service.{service}", frame, header + SERIALIZERS[MSGPACK].dict_to_blob(request))
+        first = [self.pop(reply_to)] if is_answered else []
         assert read_message(self.pop(other))["body"]["errors"] == []
-        return self.all_of(reply_to)
+        return first + self.all_of(reply_to)
+
+    def drained(self, *servers: Process) -> set[str]:
+        """Stop the servers, which finish what they have taken, and return the queues in which something is left."""
+        for server in servers:
+            server.terminate()
+        assert [server.wait() for server in servers] == [0] * len(servers)
+        return {key.decode() for key in self.connection.command("KEYS", "pysoa:service.*")}
 
     def close(self) -> None:
         self.connection.close()

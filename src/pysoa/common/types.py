@@ -90,11 +90,9 @@ def _to_action_responses(items: Iterable[ActionResponse | Mapping[str, Any]]) ->
 
 
 def _to_action_response(item: Mapping[str, Any]) -> ActionResponse:
-    response = ActionResponse.__new__(ActionResponse)  # the converters of __init__ cost more than all the rest
-    response.action = item["action"]
-    errors = item.get("errors")
-    response.errors = _to_errors(errors) if errors else []
-    response.body = item.get("body", {})
+    response = action_response(item["action"], item.get("body", {}))
+    if errors := item.get("errors"):
+        response.errors = _to_errors(errors)
     return response
 
 
@@ -137,10 +135,36 @@ class JobResponse:
         """
         response = cls.__new__(cls)
         errors = body.get("errors")
-        response.errors = _to_errors(errors) if errors else []
-        response.context = body.get("context") or {}
-        response.actions = [_to_action_response(item) for item in body.get("actions") or ()]
+        response.__dict__ = {
+            "errors": _to_errors(errors) if errors else [],
+            "context": body.get("context") or {},
+            "actions": [_to_action_response(item) for item in body.get("actions") or ()],
+        }
         return response
+
+
+# The converters of __init__ cost more than all the rest, and what is made here needs none.
+
+
+def action_request(item: Mapping[str, Any]) -> ActionRequest:
+    """One of the action requests of a sound message."""
+    request = ActionRequest.__new__(ActionRequest)
+    request.__dict__ = {"action": item["action"], "body": item.get("body", {})}
+    return request
+
+
+def action_response(action: str, body: Body) -> ActionResponse:
+    """The answer of an action that succeeded."""
+    response = ActionResponse.__new__(ActionResponse)
+    response.__dict__ = {"action": action, "errors": [], "body": body}
+    return response
+
+
+def job_response(actions: list[ActionResponse]) -> JobResponse:
+    """The answer of a job whose actions were run."""
+    response = JobResponse.__new__(JobResponse)
+    response.__dict__ = {"errors": [], "context": {}, "actions": actions}
+    return response
 
 
 def job_request_message(job_request: JobRequest) -> Body:

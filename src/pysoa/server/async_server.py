@@ -13,12 +13,14 @@ import functools
 import inspect
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from types import CoroutineType
 from typing import Any, Final
 
 from pysoa.common import deadline
 from pysoa.common.alarm import NEVER, Alarm
 from pysoa.common.bridge import run_sync
 from pysoa.common.clock import monotonic
+from pysoa.common.instruments import NO_METRICS
 from pysoa.common.logging import PySOALogContextFilter, printable
 from pysoa.common.serializer.values import plain
 from pysoa.common.stacks import Task, build_stack
@@ -101,13 +103,15 @@ class AsyncServer:
             base = functools.partial(run_sync, server.execute_job)
         self._process_job, _ = build_stack([(each.job, is_async) for each, is_async in self._middleware], base, True)
         self._overrides_process_job = type(server).process_job is not Server.process_job
-        self._pre_hook = self._hook("perform_pre_request_actions")
-        self._post_hook = self._hook("perform_post_request_actions")
+        self._pre_hook = self._hook("perform_pre_request_actions", server.metrics is not NO_METRICS)
+        self._post_hook = self._hook("perform_post_request_actions", bool(server.settings["heartbeat_file"]))
         server._async_server = self
 
-    def _hook(self, name: str) -> Callable[[], Any]:
+    def _hook(self, name: str, does_something: bool) -> Callable[[], Any] | None:
+        """A hook that is called for each request; None where it is the server's own and has nothing to do."""
+        is_own = getattr(getattr(self.server, name), "__func__", None) is getattr(Server, name)
         hook: Callable[[], Any] = getattr(self.server, name)
-        return hook
+        return hook if does_something or not is_own else None
 
     @property
     def jobs_running(self) -> int:
@@ -116,11 +120,21 @@ class AsyncServer:
 
     # One request
 
-    async def handle(self, request_id: int, meta: dict[str, Any], job_request: Body) -> None:
-        """Process a request and send the response. What goes wrong is answered, logged, or both."""
+    async def handle(
+        self, request_id: int, meta: dict[str, Any], job_request: Body, task: asyncio.Task[Any] | None = None
+    ) -> None:
+        """Process a request and send the response. What goes wrong is answered, logged, or both.
+
+        Args:
+            request_id: of the request.
+            meta: of the request, as the transport has received it.
+            job_request: its body, as it came.
+            task: the current task, for those who know it.
+        """
         server = self.server
-        task = asyncio.current_task()
-        assert task is not None
+        if task is None:
+            task = asyncio.current_task()
+            assert task is not None
         now = monotonic()
         moment = jobs.deadline(meta, job_request, now, self.transport.seconds_until)
         timeout = self._harakiri["timeout"]
@@ -138,19 +152,21 @@ class AsyncServer:
             del self._running[task]
             deadline.reset_deadline(token)
             _pop_log_context()
-            try:
-                if (waiting := self._post_hook()) is not None and inspect.isawaitable(waiting):
-                    await waiting
-            except Exception as error:  # boundary: a hook must not end the loop
-                server._faults.note("perform_post_request_actions failed", error, with_traceback=True)
+            if self._post_hook is not None:
+                try:
+                    await _settled(self._post_hook())
+                except Exception as error:  # boundary: a hook must not end the loop
+                    server._faults.note("perform_post_request_actions failed", error, with_traceback=True)
 
     async def _serve(self, request_id: int, meta: dict[str, Any], job_request: Body) -> None:
         """Everything between receiving and the hook afterwards."""
-        server = self.server
-        server._log_request(job_request)
+        server, transport = self.server, self.transport
+        logs = server.job_logger.isEnabledFor(server.request_log_success_level)
+        if logs:
+            server._log_request(job_request)
         try:
-            if (waiting := self._pre_hook()) is not None and inspect.isawaitable(waiting):
-                await waiting
+            if self._pre_hook is not None:
+                await _settled(self._pre_hook())
             if self._overrides_process_job:
                 job_response = await run_sync(server.process_job, job_request)
             else:
@@ -162,18 +178,17 @@ class AsyncServer:
 
         message, failed = server._message_of(job_response, meta)
         if not jobs.is_response_suppressed(job_request):
-            await self._send(request_id, meta, job_request, message)
-        server._log_response(job_request, message, failed)
+            try:
+                body = message if transport.encodes_values else plain(message)
+                await transport.send_response_message(request_id, meta, body)
+            except Exception as error:  # boundary: serializers and transports may be users' code
+                await self._send_other(request_id, meta, server._replacement(error, job_request, message))
+        if logs or failed:
+            server._log_response(job_request, message, failed)
 
-    async def _send(self, request_id: int, meta: dict[str, Any], job_request: Body, message: Body) -> None:
-        """Send a response or, where it cannot be sent, one that says so; drop it when that fails as well."""
+    async def _send_other(self, request_id: int, meta: dict[str, Any], response: JobResponse | None) -> None:
+        """Send what says that a response cannot be sent; drop it when that fails as well."""
         server, transport = self.server, self.transport
-        try:
-            body = message if transport.encodes_values else plain(message)
-            await transport.send_response_message(request_id, meta, body)
-            return
-        except Exception as error:  # boundary: serializers and transports may be users' code
-            response = server._replacement(error, job_request, message)
         if response is None:
             return
         try:
@@ -249,7 +264,7 @@ class AsyncServer:
             wraps = [(each.action, wrap_is_async) for each, wrap_is_async in self._middleware]
             process, is_async = build_stack(wraps, process, is_async)
         response: Any = process(request)
-        if is_async or inspect.isawaitable(response):
+        if is_async or isinstance(response, CoroutineType):
             response = await response
         action_response: ActionResponse = response
         return action_response
@@ -343,6 +358,10 @@ class AsyncServer:
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
         await self.transport.aclose()
+
+
+async def _settled(result: Any) -> Any:
+    return await result if inspect.isawaitable(result) else result
 
 
 def _async_transport(server: Server) -> AsyncServerTransport:

@@ -13,7 +13,7 @@ from pysoa.common.constants import (
 )
 from pysoa.common.errors import Error
 from pysoa.common.protocol.envelope import LIFE_AFTER_TIMEOUT_IN_SECONDS
-from pysoa.common.types import ActionRequest, ActionResponse, Context, Control, JobResponse
+from pysoa.common.types import ActionRequest, ActionResponse, Context, Control, JobResponse, job_response
 from pysoa.server.schemas import JobRequestSchema
 
 __all__ = (
@@ -31,6 +31,10 @@ __all__ = (
     "seconds_left",
     "unknown_action_error",
 )
+
+_TEXT: Final = frozenset((str,))
+_INTEGERS: Final = frozenset((int,))
+_SOUND_KINDS: Final = (dict, dict, list, bool, str, list)
 
 RESPONSE_TOO_LARGE = "Could not send the response because it was too large"
 RESPONSE_NOT_SERIALIZABLE = "Could not send the response because it failed to serialize"
@@ -54,15 +58,16 @@ def _is_sound(job_request: Any) -> bool:
         return False
     try:
         control, context, actions = job_request["control"], job_request["context"], job_request["actions"]
-        if (
-            type(control) is not dict
-            or type(context) is not dict
-            or type(actions) is not list
-            or not actions
-            or type(control["continue_on_error"]) is not bool
-            or type(context["correlation_id"]) is not str
-            or type(context["switches"]) is not list
-        ):
+        switches = context["switches"]
+        kinds = (
+            type(control),
+            type(context),
+            type(actions),
+            type(control["continue_on_error"]),
+            type(context["correlation_id"]),
+            type(switches),
+        )
+        if kinds != _SOUND_KINDS or not actions:
             return False
         if len(control) > 1 and type(control.get("suppress_response", False)) is not bool:
             return False
@@ -70,19 +75,17 @@ def _is_sound(job_request: Any) -> bool:
             type(context.get("caller", "")) is str and type(context.get("calling_service", "")) is str
         ):
             return False
-        for switch in context["switches"]:
-            if type(switch) is not int:
-                return False
+        if switches and not _INTEGERS.issuperset(map(type, switches)):
+            return False
         for action in actions:
             if type(action) is not dict or type(action["action"]) is not str:
                 return False
             if len(action) > 1:
                 if len(action) > 2 or type(action["body"]) is not dict:
                     return False
-                for key in action["body"]:
-                    if type(key) is not str:
-                        return False
-    except KeyError:
+                if not _TEXT.issuperset(map(type, action["body"])):
+                    return False
+    except (LookupError, TypeError):  # what is no dict has no such keys
         return False
     return True
 
@@ -149,10 +152,7 @@ def client_version(meta: dict[str, Any]) -> tuple[int, ...]:
     version = meta.get("client_version")
     if not isinstance(version, list | tuple):
         return ()
-    for part in version:
-        if type(part) is not int:
-            return ()
-    return tuple(version)
+    return tuple(version) if _INTEGERS.issuperset(map(type, version)) else ()
 
 
 ActionRequestT = TypeVar("ActionRequestT", bound=ActionRequest)
@@ -166,20 +166,16 @@ class JobRun(Generic[ActionRequestT]):
         control: the control headers of the job.
     """
 
-    __slots__ = ("_continue_on_error", "_next", "_requests", "_responses")
+    __slots__ = ("_continue_on_error", "_responses", "_waiting")
 
     def __init__(self, actions: Sequence[ActionRequestT], control: Control) -> None:
-        self._requests = actions
-        self._next = 0
+        self._waiting = iter(actions)
         self._continue_on_error = bool(control.get("continue_on_error", False))
         self._responses: list[ActionResponse] = []
 
     def next_action(self) -> ActionRequestT | None:
         """The next request to run, or None when there is none."""
-        if self._next >= len(self._requests):
-            return None
-        self._next += 1
-        return self._requests[self._next - 1]
+        return next(self._waiting, None)
 
     def record(self, response: ActionResponse, *, is_last: bool = False) -> None:
         """Take the response of an action; ``is_last`` ends the job whatever its control says.
@@ -191,11 +187,11 @@ class JobRun(Generic[ActionRequestT]):
             raise TypeError(f"an action returned {type(response).__name__} instead of an ActionResponse")
         self._responses.append(response)
         if is_last or (response.errors and not self._continue_on_error):
-            self._next = len(self._requests)
+            self._waiting = iter(())
 
     def response(self) -> JobResponse:
         """What the job answers."""
-        return JobResponse([], {}, self._responses)
+        return job_response(self._responses)
 
 
 def unknown_action_error(action: str, *, is_caller_error: bool = True) -> Error:

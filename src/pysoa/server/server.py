@@ -6,7 +6,6 @@ code.
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from types import CoroutineType, FrameType
@@ -29,6 +28,7 @@ from pysoa.server.action.base import prepare_schemas
 from pysoa.server.action.introspection import IntrospectionAction
 from pysoa.server.action.status import make_default_status_action_class
 from pysoa.server.errors import ActionError, JobError
+from pysoa.server.internal.awaiting import CoroutineWaiter
 from pysoa.server.internal.event_loop import AsyncEventLoopThread
 from pysoa.server.internal.harakiri import HarakiriInterrupt
 from pysoa.server.internal.process import ServerProcess
@@ -55,7 +55,6 @@ from pysoa.server.types import (
 if TYPE_CHECKING:
     from pysoa.client.async_client import AsyncClient
     from pysoa.server.async_server import AsyncServer
-    from pysoa.server.internal.awaiting import CoroutineWaiter
 
 __all__ = ("HarakiriInterrupt", "Server", "ServerMiddlewareActionTask", "ServerMiddlewareJobTask")
 
@@ -111,6 +110,7 @@ class Server(ServerReports):
         )
         self._async_event_loop_thread = AsyncEventLoopThread(_instances(settings["coroutine_middleware"]))
         self._run_coroutine = self._async_event_loop_thread.run_coroutine
+        self._waiter = CoroutineWaiter(self._async_event_loop_thread)
         self._middleware: list[ServerMiddleware] = _instances(settings["middleware"])
         execute_job: ServerMiddlewareJobTask = self.execute_job
         self._action_wraps = [(each.action, _is_async(each)) for each in self._middleware]
@@ -350,13 +350,6 @@ class Server(ServerReports):
             run.record(response, is_last=is_last)
         return run.response()
 
-    @functools.cached_property
-    def _waiter(self) -> CoroutineWaiter:
-        """Waits for coroutines; most blocking servers have none."""
-        from pysoa.server.internal.awaiting import CoroutineWaiter
-
-        return CoroutineWaiter(self._async_event_loop_thread)
-
     # Steps that both loops take
 
     def _enriched(self, job_request: Body, run_coroutine: RunCoroutine) -> EnrichedJobRequest:
@@ -384,26 +377,16 @@ class Server(ServerReports):
     def _request_for(self, waiting: ActionRequest, job_request: EnrichedJobRequest, switches: RequestSwitchSet) -> Any:
         """The request of one action, as action middleware and the action see it."""
         request_class: Any = self.request_class
-        request: Any
-        if self.request_class is EnrichedActionRequest:
-            request = request_class(
-                waiting.action,
-                waiting.body,
-                switches,
-                job_request.context,
-                job_request.control,
-                None,
-                job_request.run_coroutine,
-            )
-        else:  # by name, for a subclass may have put its fields in another order
-            request = request_class(
-                action=waiting.action,
-                body=waiting.body,
-                switches=switches,
-                context=job_request.context,
-                control=job_request.control,
-                run_coroutine=job_request.run_coroutine,
-            )
+        if request_class is EnrichedActionRequest:
+            return request_class.of_job(waiting, job_request, switches, self)
+        request = request_class(  # by name, for a subclass may have put its fields in another order
+            action=waiting.action,
+            body=waiting.body,
+            switches=switches,
+            context=job_request.context,
+            control=job_request.control,
+            run_coroutine=job_request.run_coroutine,
+        )
         request.share_client_of(job_request)
         request._server = self
         return request

@@ -6,7 +6,6 @@ import abc
 import copy
 import functools
 import inspect
-import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from types import CoroutineType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
@@ -16,7 +15,7 @@ import attr
 from pysoa.common.constants import ERROR_CODE_SERVER_ERROR
 from pysoa.common.errors import Error
 from pysoa.common.switches import Switch
-from pysoa.common.types import ActionRequest, ActionResponse, Body, Context, Control, JobRequest
+from pysoa.common.types import ActionRequest, ActionResponse, Body, Context, Control, JobRequest, action_request
 from pysoa.server.errors import ActionError
 from pysoa.server.internal.types import RequestSwitchSet
 from pysoa.server.jobs import unknown_action_error
@@ -89,11 +88,16 @@ class EnrichedJobRequest(JobRequest):
     @classmethod
     def with_client_on_demand(cls, job_request: Body, server: ActionServer, run_coroutine: RunCoroutine) -> Any:
         """The request of a job whose client is made when it is first asked for."""
-        make: Any = cls
-        request = make(job_request["control"], job_request["context"], job_request["actions"], None, run_coroutine)
-        del request.client
-        request._server = server
-        request._client_context = request.context.copy()  # what middleware adds for actions is not for the wire
+        request = cls.__new__(cls)
+        context = job_request["context"]
+        request.__dict__ = {
+            "control": job_request["control"],
+            "context": context,
+            "actions": [action_request(action) for action in job_request["actions"]],
+            "run_coroutine": run_coroutine,
+            "_server": server,
+            "_client_context": context.copy(),  # what middleware adds for actions is not for the wire
+        }
         return request
 
     def _make_client(self) -> Client | None:
@@ -145,6 +149,24 @@ class EnrichedActionRequest(ActionRequest):
     @data.setter
     def data(self, data: Any) -> None:
         self.__dict__["data"] = data
+
+    @classmethod
+    def of_job(
+        cls, request: ActionRequest, job_request: EnrichedJobRequest, switches: RequestSwitchSet, server: ActionServer
+    ) -> EnrichedActionRequest:
+        """The request of one action of a job, for this class itself; ``share_client_of`` is for others."""
+        enriched = cls.__new__(cls)
+        enriched.__dict__ = {
+            "action": request.action,
+            "body": request.body,
+            "switches": switches,
+            "context": job_request.context,
+            "control": job_request.control,
+            "run_coroutine": job_request.run_coroutine,
+            "_job_request": job_request,
+            "_server": server,
+        }
+        return enriched
 
     def share_client_of(self, job_request: EnrichedJobRequest) -> None:
         """Have the same client as the job, made when it is first asked for in either."""
@@ -258,18 +280,19 @@ def is_async_action(action: Any) -> bool:
     coroutine function.
     """
     kind = type(action)
-    known = _is_async_kind.get(kind)
-    if known is None:
-        known = getattr(kind, "is_async", None)
-        if known is None:
-            known = any(inspect.iscoroutinefunction(getattr(kind, name, None)) for name in ("run", "__call__"))
-        if kind not in _FUNCTIONS:
-            _is_async_kind[kind] = known
-    return known or (kind in _FUNCTIONS and inspect.iscoroutinefunction(action))
+    return inspect.iscoroutinefunction(action) if kind in _FUNCTIONS else _is_async_kind(kind)  # type: ignore[arg-type]
 
 
 _FUNCTIONS: Final = (FunctionType, MethodType, functools.partial)
-_is_async_kind: weakref.WeakKeyDictionary[type, bool] = weakref.WeakKeyDictionary()
+
+
+@functools.lru_cache(1024)
+def _is_async_kind(kind: Any) -> bool:
+    marked = getattr(kind, "is_async", None)
+    if marked is not None:
+        return bool(marked)
+    return any(inspect.iscoroutinefunction(getattr(kind, name, None)) for name in ("run", "__call__"))
+
 
 Answering: TypeAlias = "Callable[[EnrichedActionRequest], ActionResponse | Awaitable[ActionResponse]]"
 """Answers a request, in a plain or in a coroutine function."""

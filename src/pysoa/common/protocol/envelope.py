@@ -12,6 +12,7 @@ LIFE_AFTER_TIMEOUT_IN_SECONDS = 1
 """How much longer a request lives than its caller waits, so that an answer in the last moment is not refused."""
 
 _ID_TYPES = frozenset((int, str, bytes, float))
+_TEXT = frozenset((str,))
 
 
 def read_envelope(message: Any, service_name: str, now: float) -> tuple[int, dict[str, Any], Any]:
@@ -48,9 +49,8 @@ def read_envelope(message: Any, service_name: str, now: float) -> tuple[int, dic
         raise InvalidMessageError(f"No request ID for service {service_name}")
     if type(request_id) not in _ID_TYPES:
         raise InvalidMessageError(f"Request ID is not a single value for service {service_name}")
-    for key in meta:
-        if type(key) is not str:
-            raise InvalidMessageError(f"A key of the meta is not text for service {service_name}")
+    if not _TEXT.issuperset(map(type, meta)):
+        raise InvalidMessageError(f"A key of the meta is not text for service {service_name}")
     return request_id, meta, message.get("body")
 
 

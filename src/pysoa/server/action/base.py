@@ -11,7 +11,7 @@ from pysoa.common.constants import ERROR_CODE_INVALID
 from pysoa.common.errors import Error
 from pysoa.common.fields import Schema
 from pysoa.common.typed import TypedSchema, as_schema
-from pysoa.common.types import ActionResponse
+from pysoa.common.types import ActionResponse, action_response
 from pysoa.server.errors import ActionError, ResponseValidationError
 from pysoa.server.types import ActionInterface, EnrichedActionRequest
 
@@ -123,7 +123,7 @@ class Action(ActionInterface):
                 body = prepared.typed.to_body(body)
             if errors := prepared.schema.errors(body):
                 raise ResponseValidationError(action=action_request.action, errors=list(errors))
-        return ActionResponse(action=action_request.action, body={} if body is None else body)
+        return action_response(action_request.action, {} if body is None else body)
 
 
 def prepare_schemas(actions: Iterable[Any]) -> None:

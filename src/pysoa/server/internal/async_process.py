@@ -124,6 +124,7 @@ class AsyncServerProcess(ServerProcess):
         assert engine is not None
         receive, handle = engine.transport.receive_request_message, engine.handle
         before = contextvars.copy_context()
+        task = asyncio.current_task()
         while True:
             try:
                 request_id, meta, job_request = await receive()
@@ -140,7 +141,7 @@ class AsyncServerProcess(ServerProcess):
             if self._outage.failures:
                 self._logger.warning("Receiving messages again after %.1f seconds.", self._outage.end())
             self._last_request = monotonic()
-            await handle(request_id, meta, job_request)
+            await handle(request_id, meta, job_request, task)
             if server.shutting_down and not self._is_stopping:
                 self._begin_stop()
             if contextvars.copy_context() != before:

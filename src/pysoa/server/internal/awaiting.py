@@ -7,7 +7,6 @@ as a database connection or the harakiri interrupt, is where they look for it.
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextvars
 import queue
 from collections.abc import Callable, Coroutine, Sequence
@@ -118,7 +117,8 @@ class _Wait:
         self._coroutine = coroutine
         self._task: asyncio.Task[None] | None = None
         self._is_cancelled = False
-        self._outcome: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        self._result: Any = None
+        self._error: BaseException | None = None
         self._context: contextvars.Context | None = None
 
     # In the worker
@@ -134,12 +134,12 @@ class _Wait:
             raise
         if self._context is not None:
             adopt_variables(self._context)
-        return self._take_outcome().result()
-
-    def _take_outcome(self) -> concurrent.futures.Future[Any]:
-        # Out of here, for the traceback of an exception in it holds this object.
-        outcome, self._outcome = self._outcome, concurrent.futures.Future()
-        return outcome
+        if self._error is None:
+            return self._result
+        try:
+            raise _for_worker(self._error)
+        finally:
+            self._error = None  # its traceback holds this object
 
     def _run_errands(self, run_errand: Callable[[_Errand], None]) -> None:
         while (errand := self.errands.get()) is not None:
@@ -159,9 +159,9 @@ class _Wait:
     async def _run(self) -> None:
         token = _wait.set(self)
         try:
-            self._outcome.set_result(await self._coroutine)
+            self._result = await self._coroutine
         except BaseException as error:  # the worker raises it, for it is the worker's
-            self._outcome.set_exception(_for_worker(error))
+            self._error = error
         finally:
             _wait.reset(token)
             self._context = contextvars.copy_context()
@@ -174,9 +174,11 @@ class _Wait:
             self._task.cancel()
 
     def _end(self, task: asyncio.Task[None] | None) -> None:
-        if not self._outcome.done():  # cancelled before its first step
+        if self._context is None:  # cancelled before its first step
+            import asyncio
+
             self._coroutine.close()
-            self._outcome.cancel()
+            self._error = asyncio.CancelledError()
         self.errands.put(None)
 
 
@@ -233,6 +235,7 @@ _wait: Final[contextvars.ContextVar[_Wait]] = contextvars.ContextVar("pysoa_wait
 def _for_worker(error: BaseException) -> BaseException:
     """What the worker raises: a cancellation on the loop is an exception for the worker, and does not end it."""
     import asyncio
+    import concurrent.futures
 
     if not isinstance(error, asyncio.CancelledError):
         return error

@@ -165,6 +165,10 @@ class AsyncRedisClientTransport(AsyncClientTransport):
         reply.forget_at = monotonic() + life + _FORGET_AFTER_SECONDS
         self._send_slowly(reply, meta, body, life, None)
         try:
+            await asyncio.wait([reply.sent], timeout=until - monotonic())
+            if not reply.sent.done():
+                late = reply.box.line.give_up(reply) if reply.box is not None else None
+                reply.failed(late or MessageSendTimeout(f"Cannot send in time for service {self.service_name}"))
             await reply.sent
         except asyncio.CancelledError:
             self.forget((request_id,))
@@ -256,6 +260,7 @@ class AsyncRedisClientTransport(AsyncClientTransport):
             seconds = self.core.queue_life(self._send_queue_key.decode(), life)
             queue = Queue(self._send_queue_key, seconds, keeps_longer_life=True)
         reply.queue = queue
+        reply.box = route.box
         if reply.is_awaited:
             route.box.expect(reply, now)
             if reply.is_claimed and not route.absence.is_set:

@@ -152,6 +152,7 @@ class AsyncLine:
         self.main: AsyncRedisConnection | None = None
         self.is_popping = False
         self.pop_ends_at = 0.0
+        self._pop_replies = 0  # how many of those that the main connection owes are of the pop under way: the last
         self._side: AsyncRedisConnection | None = None
         self._opening: asyncio.Task[None] | None = None
         self._opening_side: asyncio.Task[None] | None = None
@@ -304,6 +305,7 @@ class AsyncLine:
             if self.wants_pop():
                 pop, waiting = self.next_pop()
                 self.is_popping = True
+                self._pop_replies = len(waiting)
                 packet.append(pop)
                 owed += waiting
                 owed[-1] = _PopEnd(self, owed[-1])
@@ -418,18 +420,22 @@ class AsyncLine:
 
     def _drop_if_silent(self, seconds: float) -> None:
         error = BrokerTimeout("the broker did not answer in time")
-        if self._side is not None and self._side.is_silent(seconds):
-            self._side.lose(error)
-        main = self.main
-        if main is None:
-            return
-        if self.is_popping:
-            # What is owed before the pop is told at once; the pop itself has its time.
-            is_overdue = monotonic() > self.pop_ends_at + self.pop_margin_in_seconds
-        else:
-            is_overdue = main.is_silent(seconds)
-        if is_overdue:
+        side, main = self._side, self.main
+        is_side_dead = side is not None and side.is_silent(seconds)
+        is_main_dead = main is not None and self._is_main_dead(main, seconds)
+        # Where one has died unseen, the other has too, most likely: it goes if that costs nothing.
+        if side is not None and (is_side_dead or (is_main_dead and not side.owes)):
+            side.lose(error)
+        if main is not None and (is_main_dead or (is_side_dead and not main.owes)):
             main.lose(error)
+
+    def _is_main_dead(self, main: AsyncRedisConnection, seconds: float) -> bool:
+        if not self.is_popping:
+            return main.is_silent(seconds)
+        if monotonic() > self.pop_ends_at + self.pop_margin_in_seconds:
+            return True
+        # What is owed before the pop is told at once; the pop itself has its time.
+        return len(main.owes) > self._pop_replies and main.is_silent(seconds)
 
     def _look(self) -> None:
         """Look now and then, while anything is owed, whether a connection has died unseen."""

@@ -124,7 +124,6 @@ class ReplyBox:
 
     def expect(self, reply: AwaitedReply, now: float) -> None:
         """Await a reply."""
-        reply.box = self
         reply.began = now
         self.pending[reply.request_id] = reply
         line = self.line

@@ -106,7 +106,7 @@ class RequestLine(AsyncLine):
         reserved: how many requests the pop under way may bring.
     """
 
-    pop_margin_in_seconds = 2.0
+    pop_margin_in_seconds = 1.5  # it is looked at twice a second, and is to be noticed within two
 
     def __init__(self, master: Master, transport: AsyncRedisServerTransport) -> None:
         super().__init__(master)
@@ -301,13 +301,13 @@ class AsyncRedisServerTransport(AsyncServerTransport):
         try:
             await waiter
         except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():
-                self._wake()  # it was to take something: another must
-            raise
-        finally:
-            self._is_waking = False
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
+            else:
+                self._is_waking = False
+                self._wake()  # it was to take something: another must
+            raise
+        self._is_waking = False
 
     async def _open_lines(self) -> None:
         until = monotonic() + self.core.receive_timeout_in_seconds

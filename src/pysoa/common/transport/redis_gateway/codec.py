@@ -13,7 +13,7 @@ from pysoa.common.instruments import NO_METRICS, NoOpMetricsRecorder, Recorder, 
 from pysoa.common.logging import RecursivelyCensoredDictWrapper
 from pysoa.common.plugins import resolve_python_path
 from pysoa.common.protocol.envelope import read_envelope
-from pysoa.common.protocol.frames import Frame, FrameAssembler, read_frame, write_frames
+from pysoa.common.protocol.frames import Frame, FrameAssembler, frame_header, read_frame, write_frames
 from pysoa.common.serializer import MsgpackSerializer
 from pysoa.common.serializer.base import Serializer
 from pysoa.common.transport.base import ReceivedMessage
@@ -21,6 +21,7 @@ from pysoa.common.transport.errors import InvalidMessageError, MessageReceiveTim
 from pysoa.common.transport.redis_gateway.backend.base import BrokerClock
 from pysoa.common.transport.redis_gateway.constants import (
     DEFAULT_MAXIMUM_MESSAGE_BYTES_CLIENT,
+    MINIMUM_CHUNKED_MESSAGE_BYTES,
     ProtocolFeature,
     ProtocolVersion,
 )
@@ -72,6 +73,12 @@ class MessageCodec:
             else log_messages_larger_than_bytes
         )
         self.chunk_messages_larger_than_bytes = -1
+        # Smaller messages than all limits, those of chunks included, are sent as they are.
+        self._usual_size = min(
+            self.maximum_message_size_in_bytes,
+            self.log_messages_larger_than_bytes or MINIMUM_CHUNKED_MESSAGE_BYTES,
+            MINIMUM_CHUNKED_MESSAGE_BYTES,
+        )
         self._serializer_config = default_serializer_config
         self._serializers: dict[str, Serializer] = {}
         self._warn_again_at: dict[str, float] = {}
@@ -144,6 +151,8 @@ class MessageCodec:
         else:
             payload = serializer.message_to_blob({"request_id": request_id, "meta": meta, "body": body})
         size = len(payload)
+        if size <= self._usual_size:
+            return [frame_header(version, serializer.mime_type) + payload]
         if size > self.maximum_message_size_in_bytes:
             self.count("send.error.message_too_large")
             raise MessageTooLarge(size, "Message exceeds maximum message size")
