@@ -16,12 +16,14 @@ from concurrent.futures import ThreadPoolExecutor
 from types import CoroutineType
 from typing import Any, Final
 
-from pysoa.common import deadline
 from pysoa.common.alarm import NEVER, Alarm
 from pysoa.common.bridge import run_sync
 from pysoa.common.clock import monotonic
+from pysoa.common.deadline import reset_deadline, set_deadline, without_deadline
 from pysoa.common.instruments import NO_METRICS
-from pysoa.common.logging import PySOALogContextFilter, printable
+from pysoa.common.logging import _action_names as _log_action_names
+from pysoa.common.logging import _contexts as _log_contexts
+from pysoa.common.logging import printable
 from pysoa.common.serializer.values import plain
 from pysoa.common.stacks import Task, build_stack
 from pysoa.common.transport.async_base import AsyncServerTransport
@@ -39,10 +41,7 @@ __all__ = ("AsyncServer",)
 
 _BLOCKED_FOR_SECONDS: Final = 0.1
 
-_push_log_context = PySOALogContextFilter.push_logging_request_context
-_pop_log_context = PySOALogContextFilter.clear_logging_request_context
-_push_log_action = PySOALogContextFilter.set_logging_action_name
-_pop_log_action = PySOALogContextFilter.clear_logging_action_name
+_NO_SWITCHES: Final = RequestSwitchSet()
 
 
 class _Running:
@@ -92,6 +91,7 @@ class AsyncServer:
         self.concurrency: int = server.settings["concurrency"]
         self.on_stuck: Callable[[str], object] = server.logger.error
         self._harakiri = server.settings["harakiri"]
+        self._harakiri_timeout: float = self._harakiri["timeout"] or NEVER
         self._threads: ThreadPoolExecutor | None = None
         self._all_blocking: bool = server.settings["blocking_actions"]
         self._coroutines: set[asyncio.Task[Any]] = set()
@@ -131,60 +131,59 @@ class AsyncServer:
             job_request: its body, as it came.
             task: the current task, for those who know it.
         """
-        server = self.server
+        server, transport = self.server, self.transport
         if task is None:
             task = asyncio.current_task()
             assert task is not None
         now = monotonic()
-        moment = jobs.deadline(meta, job_request, now, self.transport.seconds_until)
-        timeout = self._harakiri["timeout"]
-        running = self._running[task] = _Running(task, moment, now + timeout if timeout else NEVER)
-        first = running.deadline if running.deadline < running.limit else running.limit
-        if first < self._alarm.at:
-            self._alarm.ring_by(first)
-        _push_log_context({**jobs.request_context(job_request), "request_id": request_id})
-        token = deadline.set_deadline(moment)
+        moment = jobs.deadline(meta, job_request, now, transport.seconds_until)
+        running = self._running[task] = _Running(task, moment, now + self._harakiri_timeout)
+        if running.limit < self._alarm.at or running.deadline < self._alarm.at:
+            self._alarm.ring_by(min(running.limit, running.deadline))
+        log_context = {**jobs.request_context(job_request), "request_id": request_id}
+        log_token = _log_contexts.set((log_context, _log_contexts.get()))
+        deadline_token = set_deadline(moment)
         try:
-            await self._serve(request_id, meta, job_request)
+            logs = server.job_logger.isEnabledFor(server.request_log_success_level)
+            if logs:
+                server._log_request(job_request)
+            message, failed = server._message_of(await self._response_to(job_request), meta)
+            if not jobs.is_response_suppressed(job_request):
+                try:
+                    body = message if transport.encodes_values else plain(message)
+                    await transport.send_response_message(request_id, meta, body)
+                except Exception as error:  # boundary: serializers and transports may be users' code
+                    await self._send_other(request_id, meta, server._replacement(error, job_request, message))
+            if logs or failed:
+                server._log_response(job_request, message, failed)
+        except asyncio.CancelledError:
+            if not self._is_called_off():  # else its time was over outside of its actions: nobody waits for more
+                raise
         except Exception as error:  # boundary: no input ends the loop
             server._faults.note("Serving a request failed", error, with_traceback=True)
         finally:
             del self._running[task]
-            deadline.reset_deadline(token)
-            _pop_log_context()
+            reset_deadline(deadline_token)
+            _log_contexts.reset(log_token)
             if self._post_hook is not None:
                 try:
                     await _settled(self._post_hook())
                 except Exception as error:  # boundary: a hook must not end the loop
                     server._faults.note("perform_post_request_actions failed", error, with_traceback=True)
 
-    async def _serve(self, request_id: int, meta: dict[str, Any], job_request: Body) -> None:
-        """Everything between receiving and the hook afterwards."""
-        server, transport = self.server, self.transport
-        logs = server.job_logger.isEnabledFor(server.request_log_success_level)
-        if logs:
-            server._log_request(job_request)
+    async def _response_to(self, job_request: Body) -> JobResponse:
+        """The response to a request; whatever hooks and overrides raise is in it."""
+        server = self.server
         try:
             if self._pre_hook is not None:
                 await _settled(self._pre_hook())
             if self._overrides_process_job:
-                job_response = await run_sync(server.process_job, job_request)
-            else:
-                job_response = await self.process_job(job_request)
+                return await run_sync(server.process_job, job_request)
+            return await self.process_job(job_request)
         except HarakiriInterrupt:
-            job_response = server._job_timeout()
+            return server._job_timeout()
         except Exception as error:  # boundary: hooks and overrides must not end the loop
-            job_response = server.handle_unhandled_exception(error, JobResponse)
-
-        message, failed = server._message_of(job_response, meta)
-        if not jobs.is_response_suppressed(job_request):
-            try:
-                body = message if transport.encodes_values else plain(message)
-                await transport.send_response_message(request_id, meta, body)
-            except Exception as error:  # boundary: serializers and transports may be users' code
-                await self._send_other(request_id, meta, server._replacement(error, job_request, message))
-        if logs or failed:
-            server._log_response(job_request, message, failed)
+            return server.handle_unhandled_exception(error, JobResponse)
 
     async def _send_other(self, request_id: int, meta: dict[str, Any], response: JobResponse | None) -> None:
         """Send what says that a response cannot be sent; drop it when that fails as well."""
@@ -225,7 +224,8 @@ class AsyncServer:
             JobError: an action failed the whole job.
         """
         server = self.server
-        switches = RequestSwitchSet(job_request.context.get("switches"))
+        active = job_request.context.get("switches")
+        switches = RequestSwitchSet(active) if active else _NO_SWITCHES
         run = jobs.JobRun(job_request.actions, job_request.control)
         while (waiting := run.next_action()) is not None:
             name = waiting.action
@@ -235,9 +235,22 @@ class AsyncServer:
                 continue
             request = server._request_for(waiting, job_request, switches)
             is_last = False
-            _push_log_action(name)
+            name_token = _log_action_names.set((name, _log_action_names.get()))
             try:
-                response = await self._run_action(name, process, request)
+                if is_async_action(process):
+                    request._client_is_async = True
+                    request.run_coroutine = self.run_coroutine
+                    is_async = True
+                elif self._all_blocking or getattr(process, "blocking", False):
+                    process, is_async = functools.partial(self._in_thread, name, process), True
+                else:
+                    process, is_async = functools.partial(self._in_loop, name, process), False
+                if self._middleware:
+                    wraps = [(each.action, wrap_is_async) for each, wrap_is_async in self._middleware]
+                    process, is_async = build_stack(wraps, process, is_async)
+                response: Any = process(request)
+                if is_async or isinstance(response, CoroutineType):
+                    response = await response
             except HarakiriInterrupt:
                 response, is_last = server._interrupted(name), True
             except asyncio.CancelledError:
@@ -247,27 +260,9 @@ class AsyncServer:
             except Exception as error:  # boundary: the runner of actions
                 response = server._failed(name, error)
             finally:
-                _pop_log_action()
+                _log_action_names.reset(name_token)
             run.record(response, is_last=is_last)
         return run.response()
-
-    async def _run_action(self, name: str, process: Task, request: Any) -> ActionResponse:
-        is_async = is_async_action(process)
-        if is_async:
-            request.use_async_client()
-            request.run_coroutine = self.run_coroutine
-        elif self._all_blocking or getattr(process, "blocking", False):
-            process, is_async = functools.partial(self._in_thread, name, process), True
-        else:
-            process = functools.partial(self._in_loop, name, process)
-        if self._middleware:
-            wraps = [(each.action, wrap_is_async) for each, wrap_is_async in self._middleware]
-            process, is_async = build_stack(wraps, process, is_async)
-        response: Any = process(request)
-        if is_async or isinstance(response, CoroutineType):
-            response = await response
-        action_response: ActionResponse = response
-        return action_response
 
     def _in_loop(self, name: str, process: Task, request: Any) -> Any:
         """Run a plain action, and say so when it holds the whole loop up."""
@@ -344,7 +339,7 @@ class AsyncServer:
         """
         thread = self.server._async_event_loop_thread
         coroutine = thread.wrapped(coroutine)
-        with deadline.without_deadline():
+        with without_deadline():
             task = self.loop.create_task(coroutine)
         self._coroutines.add(task)
         task.add_done_callback(self._coroutines.discard)

@@ -154,7 +154,7 @@ class EnrichedActionRequest(ActionRequest):
     def of_job(
         cls, request: ActionRequest, job_request: EnrichedJobRequest, switches: RequestSwitchSet, server: ActionServer
     ) -> EnrichedActionRequest:
-        """The request of one action of a job, for this class itself; ``share_client_of`` is for others."""
+        """The request of one action of a job; for this class itself, as subclasses have constructors of their own."""
         enriched = cls.__new__(cls)
         enriched.__dict__ = {
             "action": request.action,

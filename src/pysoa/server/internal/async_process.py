@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pysoa.common.clock import monotonic
 from pysoa.common.instruments import NO_METRICS
-from pysoa.common.logging import PySOALogContextFilter
 from pysoa.common.serializer.errors import SerializationError
 from pysoa.common.threads import in_thread
 from pysoa.common.transport.errors import MessageReceiveTimeout, PySOATransportError, TransientPySOATransportError
@@ -50,6 +49,7 @@ class AsyncServerProcess(ServerProcess):
         self._workers: set[asyncio.Task[None]] = set()
         self._event_loop: asyncio.AbstractEventLoop | None = None
         self._engine: AsyncServer | None = None
+        self._main: asyncio.Task[None] | None = None
         self._is_stopping = False
         self._is_stuck = False
         self._last_request = 0.0
@@ -67,6 +67,7 @@ class AsyncServerProcess(ServerProcess):
         """Start, serve until the shutdown, end."""
         server = self._server
         self._event_loop = asyncio.get_running_loop()
+        self._main = asyncio.current_task()
         self._engine = engine = AsyncServer(server)
         engine.on_stuck = self._job_is_stuck
         self._say_hello()
@@ -91,7 +92,6 @@ class AsyncServerProcess(ServerProcess):
         loop = asyncio.get_running_loop()
         self._last_request = monotonic()
         base = contextvars.copy_context()
-        base.run(_touch_log_context)
         for _ in range(engine.concurrency):
             self._start_worker(base)
         ticking = loop.create_task(self._tick(), name="pysoa-tick")
@@ -111,11 +111,17 @@ class AsyncServerProcess(ServerProcess):
 
     def _worker_ended(self, base: contextvars.Context, worker: asyncio.Task[None]) -> None:
         self._workers.discard(worker)
-        if worker.cancelled() or (error := worker.exception()) is None:
+        error = None if worker.cancelled() else worker.exception()
+        if worker.cancelled():
+            # By its own job, which may do so; or by the end of the loop, which wants no other.
+            if self._is_stopping or self._main is None or self._main.cancelling() or self._main.done():
+                return
+        elif error is None:
             return
-        if not isinstance(error, Exception):
-            raise error
-        self._server._faults.note("A worker failed", error, with_traceback=True)
+        elif isinstance(error, Exception):
+            self._server._faults.note("A worker failed", error, with_traceback=True)
+        elif isinstance(error, HarakiriInterrupt):
+            self._struck_outside_of_jobs()
         self._start_worker(base)
 
     async def _work(self, base: contextvars.Context) -> None:
@@ -227,14 +233,6 @@ class AsyncServerProcess(ServerProcess):
                 self._logger.exception("Error while shutting down")
                 server.exit_code = 1
         self._logger.info("Server shutdown complete")
-
-
-def _touch_log_context() -> None:
-    """Set the variables that every job sets and sets back: set to nothing is not the same as never set."""
-    PySOALogContextFilter.push_logging_request_context({})
-    PySOALogContextFilter.clear_logging_request_context()
-    PySOALogContextFilter.set_logging_action_name("")
-    PySOALogContextFilter.clear_logging_action_name()
 
 
 async def _called(hook: Callable[[], Any]) -> Any:

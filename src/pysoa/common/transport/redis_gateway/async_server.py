@@ -242,12 +242,9 @@ class AsyncRedisServerTransport(AsyncServerTransport):
         while True:
             if self._held:
                 try:
-                    message = self._take_held(keeper)
-                except MessageReceiveTimeout:
-                    continue  # it has expired
-                if message is not None:
-                    return message
-                continue
+                    return self._take_held(keeper)
+                except (IndexError, MessageReceiveTimeout):
+                    continue  # the keeper has put it back just now, or it has expired
             if keeper is not None:
                 keeper.job_began = 0.0
             if self._faults:
@@ -257,12 +254,14 @@ class AsyncRedisServerTransport(AsyncServerTransport):
                 raise self.core.nothing_received()
             await self._wait()
 
-    def _take_held(self, keeper: Keeper | None) -> ReceivedMessage | None:
-        """Read the next of the requests that were popped; None where the keeper has just put it back."""
-        try:
-            data = self._held.popleft()
-        except IndexError:
-            return None
+    def _take_held(self, keeper: Keeper | None) -> ReceivedMessage:
+        """Read the next of the requests that were popped.
+
+        Raises:
+            IndexError: the keeper has just put it back.
+            MessageReceiveTimeout: it has expired.
+        """
+        data = self._held.popleft()
         if len(self._lines) > 1:
             self._last_line = self._line_of.pop(id(data), self._lines[0])
         line = self._last_line
