@@ -13,7 +13,7 @@ from tests.support.brokers import (
     tls_broker,
 )
 from tests.support.gateway import gateway
-from tests.support.leaks import nothing_is_left_behind
+from tests.support.leaks import nothing_is_left_behind, nothing_is_lost_in_event_loops
 from tests.support.processes import start_module, start_process
 from tests.support.scripted_broker import scripted_broker
 
@@ -24,6 +24,7 @@ __all__ = (
     "fresh_broker",
     "gateway",
     "nothing_is_left_behind",
+    "nothing_is_lost_in_event_loops",
     "scripted_broker",
     "sentinel",
     "start_brokers",

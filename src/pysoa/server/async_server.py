@@ -52,16 +52,18 @@ class _Running:
         deadline: when its caller stops waiting, on the monotonic clock.
         limit: when it has run for longer than the harakiri timeout.
         is_cancelled: whether it was told to stop.
+        is_late: whether it was told so because its caller has stopped waiting.
         thread_action: the blocking action that runs for it on a thread, which nothing can stop.
     """
 
-    __slots__ = ("deadline", "is_cancelled", "is_struck", "limit", "task", "thread_action")
+    __slots__ = ("deadline", "is_cancelled", "is_late", "is_struck", "limit", "task", "thread_action")
 
     def __init__(self, task: asyncio.Task[Any], moment: float | None, limit: float) -> None:
         self.task = task
         self.deadline = NEVER if moment is None else moment
         self.limit = limit
         self.is_cancelled = False
+        self.is_late = False
         self.is_struck = False
         self.thread_action: str | None = None
 
@@ -148,7 +150,7 @@ class AsyncServer:
             if logs:
                 server._log_request(job_request)
             message, failed = server._message_of(await self._response_to(job_request), meta)
-            if not jobs.is_response_suppressed(job_request):
+            if not jobs.is_response_suppressed(job_request) and not running.is_late:
                 try:
                     body = message if transport.encodes_values else plain(message)
                     await transport.send_response_message(request_id, meta, body)
@@ -238,8 +240,7 @@ class AsyncServer:
             name_token = _log_action_names.set((name, _log_action_names.get()))
             try:
                 if is_async_action(process):
-                    request._client_is_async = True
-                    request.run_coroutine = self.run_coroutine
+                    request.use_async_client(self.run_coroutine)
                     is_async = True
                 elif self._all_blocking or getattr(process, "blocking", False):
                     process, is_async = functools.partial(self._in_thread, name, process), True
@@ -309,7 +310,7 @@ class AsyncServer:
         for running in list(self._running.values()):
             if running.deadline <= now and running.deadline < running.limit:
                 running.deadline = NEVER
-                running.is_cancelled = True
+                running.is_cancelled = running.is_late = True
                 running.task.cancel()
             elif running.limit <= now:
                 self._strike(running, now)

@@ -128,7 +128,8 @@ class EnrichedActionRequest(ActionRequest):
         context: headers for people's code.
         control: headers for PySOA.
         client: calls other services with the context of this job; in an ``async`` action an ``AsyncClient``.
-        run_coroutine: runs a coroutine on the server's event loop, beside the job, and gives back its future.
+        run_coroutine: runs a coroutine on the server's event loop, beside the job, and gives back its future, which an
+            ``async`` action may await.
     """
 
     switches: RequestSwitchSet = attr.ib(factory=RequestSwitchSet, converter=_to_switches)
@@ -173,9 +174,10 @@ class EnrichedActionRequest(ActionRequest):
         del self.client
         self._job_request = job_request
 
-    def use_async_client(self) -> None:
-        """Have an ``AsyncClient`` for client, for an action that can await it."""
+    def use_async_client(self, run_coroutine: RunCoroutine) -> None:
+        """Have an ``AsyncClient`` for client, for an action that can await it and what ``run_coroutine`` gives."""
         self._client_is_async = True
+        self.run_coroutine = run_coroutine
 
     def _make_client(self) -> Any:
         job_request: EnrichedJobRequest | None = self._job_request
@@ -232,14 +234,25 @@ class EnrichedActionRequest(ActionRequest):
                 raise error
             return ActionResponse(action, error.errors)
 
-        async def judged_later(response: Coroutine[Any, Any, ActionResponse]) -> ActionResponse:
+        async def judged_later(responding: Coroutine[Any, Any, ActionResponse]) -> ActionResponse:
             try:
-                return judged(await response)
+                return judged(await responding)
             except ActionError as error:
                 return failed(error)
 
+        async def respond() -> ActionResponse:
+            response: ActionResponse = await act(request)
+            return response
+
+        act: Any = server.action_class_map[action](server.settings)
+        is_async = is_async_action(act)
+        if is_async != self._client_is_async:
+            request.__dict__.pop("client", None)  # it is of the other kind
+            request._client_is_async = is_async
+        if is_async:
+            return judged_later(respond())  # refusals, too, are for whoever awaits it
         try:
-            response: Any = server.action_class_map[action](server.settings)(request)
+            response: Any = act(request)
             return judged_later(response) if isinstance(response, CoroutineType) else judged(response)
         except ActionError as error:
             return failed(error)

@@ -68,15 +68,12 @@ class AsyncServerProcess(ServerProcess):
         server = self._server
         self._event_loop = asyncio.get_running_loop()
         self._main = asyncio.current_task()
-        self._engine = engine = AsyncServer(server)
+        engine = await self.start_engine()
         engine.on_stuck = self._job_is_stuck
-        self._say_hello()
-        await _called(server.setup)
         server._record("server.worker.startup")
         server._record_state(is_running=True, is_busy=False)
         with handled(self._signal_handlers()):
             try:
-                server._async_event_loop_thread.starts_on_demand = True
                 self._start_heartbeat()
                 await engine.transport.start_serving()
                 await self._serve(engine)
@@ -85,7 +82,16 @@ class AsyncServerProcess(ServerProcess):
                 self._logger.exception("Unhandled server error; shutting down")
                 server.exit_code = 1
             finally:
-                await self._end(engine)
+                await self.end_engine(engine)
+
+    async def start_engine(self) -> AsyncServer:
+        """Set the server up in the running loop. It serves what it is told to, until ``end_engine``."""
+        server = self._server
+        self._engine = engine = AsyncServer(server)
+        self._say_hello()
+        await _called(server.setup)
+        server._async_event_loop_thread.starts_on_demand = True
+        return engine
 
     async def _serve(self, engine: AsyncServer) -> None:
         """Take requests until the shutdown, and finish those that were taken before it."""
@@ -213,7 +219,7 @@ class AsyncServerProcess(ServerProcess):
         grace = self._server.settings["harakiri"]["shutdown_grace"]
         self._event_loop.call_later(grace, end_process, self._last_words)
 
-    async def _end(self, engine: AsyncServer) -> None:
+    async def end_engine(self, engine: AsyncServer) -> None:
         """Take every step of the end, whatever the others do."""
         server = self._server
         steps: list[Callable[[], Any]] = [server.teardown, self._record_shutdown, engine.aclose]
