@@ -52,17 +52,19 @@ class _Running:
         deadline: when its caller stops waiting, on the monotonic clock.
         limit: when it has run for longer than the harakiri timeout.
         is_cancelled: whether it was told to stop.
+        is_due: whether its time was found to be over once; it is told to stop the second time.
         is_late: whether it was told so because its caller has stopped waiting.
         thread_action: the blocking action that runs for it on a thread, which nothing can stop.
     """
 
-    __slots__ = ("deadline", "is_cancelled", "is_late", "is_struck", "limit", "task", "thread_action")
+    __slots__ = ("deadline", "is_cancelled", "is_due", "is_late", "is_struck", "limit", "task", "thread_action")
 
     def __init__(self, task: asyncio.Task[Any], moment: float | None, limit: float) -> None:
         self.task = task
         self.deadline = NEVER if moment is None else moment
         self.limit = limit
         self.is_cancelled = False
+        self.is_due = False
         self.is_late = False
         self.is_struck = False
         self.thread_action: str | None = None
@@ -144,6 +146,8 @@ class AsyncServer:
             task = asyncio.current_task()
             assert task is not None
         now = monotonic()
+        if (watch := server._process.watch) is not None:
+            watch.goes_round(now)
         moment = jobs.deadline(meta, job_request, now, transport.seconds_until)
         running = self._running[task] = _Running(task, moment, now + self._harakiri_timeout)
         if running.limit < self._alarm.at or running.deadline < self._alarm.at:
@@ -347,6 +351,11 @@ class AsyncServer:
         """Call off the jobs whose time is over; when that will be so for the next."""
         earliest = NEVER
         for running in list(self._running.values()):
+            if not running.is_due and min(running.deadline, running.limit) <= now:
+                # Where another job has held the loop up, this one may be ready to go on: that comes first.
+                running.is_due = True
+                earliest = now
+                continue
             if running.deadline <= now and running.deadline < running.limit:
                 running.deadline = NEVER
                 running.is_cancelled = running.is_late = True
