@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
 from collections import defaultdict, deque
@@ -14,6 +15,7 @@ from pysoa.client.client import Client
 from pysoa.common.clock import monotonic
 from pysoa.common.fields import NO_KWARGS
 from pysoa.common.plugins import accepts_kwargs
+from pysoa.common.transport.async_base import AsyncClientTransport
 from pysoa.common.transport.base import NO_MESSAGE, ClientTransport, ReceivedMessage
 from pysoa.common.transport.errors import BatchSendError, MessageReceiveTimeout, PySOATransportError
 from pysoa.common.types import Body
@@ -222,11 +224,86 @@ class SharedTransport(ListeningTransport):
         return None
 
 
+@accepts_kwargs(NO_KWARGS)
+class AsyncScriptedTransport(AsyncClientTransport):
+    """The twin: its service answers at once, too, but what it loses stays outstanding.
+
+    Attributes:
+        answer: what the service makes of a request's body: a response, an exception, or None to lose it.
+        send_errors: raised by the next tries to send; None lets one through.
+        sent: the requests.
+        timeouts: those that calls were begun with.
+        pending: what is outstanding, by request id.
+        forgotten: the requests that nobody waits for any more.
+    """
+
+    encodes_values = True
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.answer: Callable[[Body], Answer] = echo
+        self.send_errors: deque[BaseException | None] = deque()
+        self.sent: list[SentRequest] = []
+        self.timeouts: list[float | None] = []
+        self.pending: dict[int, asyncio.Future[ReceivedMessage]] = {}
+        self.forgotten: list[int] = []
+
+    def start_call(
+        self,
+        request_id: int,
+        meta: dict[str, Any],
+        body: Body,
+        message_expiry_in_seconds: float | None,
+        timeout_in_seconds: float | None,
+    ) -> asyncio.Future[ReceivedMessage]:
+        self.timeouts.append(timeout_in_seconds)
+        return self._send(SentRequest(request_id, meta, body, message_expiry_in_seconds))
+
+    async def send_request_message(
+        self, request_id: int, meta: dict[str, Any], body: Body, message_expiry_in_seconds: float | None = None
+    ) -> asyncio.Future[ReceivedMessage] | None:
+        await asyncio.sleep(0)
+        reply = self._send(SentRequest(request_id, meta, body, message_expiry_in_seconds))
+        return None if body["control"]["suppress_response"] else reply
+
+    def _send(self, request: SentRequest) -> asyncio.Future[ReceivedMessage]:
+        if self.send_errors and (error := self.send_errors.popleft()) is not None:
+            raise error
+        self.sent.append(request)
+        reply = self.pending[request.request_id] = asyncio.get_running_loop().create_future()
+        self.respond(request.request_id, self.answer(request.body))
+        return reply
+
+    def respond(self, request_id: int, answer: Answer) -> None:
+        """Answer a request that is outstanding; None leaves it so."""
+        if answer is None:
+            return
+        reply = self.pending.pop(request_id)
+        if isinstance(answer, BaseException):
+            reply.set_exception(answer)
+        else:
+            reply.set_result(ReceivedMessage(request_id, {}, answer))
+
+    def forget(self, request_ids: Iterable[int]) -> None:
+        for request_id in request_ids:
+            self.forgotten.append(request_id)
+            self.pending.pop(request_id, None)
+
+
+@accepts_kwargs(NO_KWARGS)
+class TwinTransport(ScriptedTransport):
+    """One with a twin."""
+
+    @classmethod
+    def async_client_class(cls) -> type[AsyncClientTransport]:
+        return AsyncScriptedTransport
+
+
 def make_client(*services: str, transport: str = "ScriptedTransport", client_class: Any = Client, **kwargs: Any) -> Any:
     """A client of the services, each on a transport of the class."""
     settings = {"transport": {"path": f"{__name__}:{transport}"}, "middleware": kwargs.pop("middleware", [])}
     return client_class(dict.fromkeys(services or ("square",), settings), **kwargs)
 
 
-def transport_of(client: Client, service_name: str = "square") -> Any:
+def transport_of(client: Any, service_name: str = "square") -> Any:
     return client._get_handler(service_name).transport

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
+from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from pysoa.common.transport.errors import MessageReceiveTimeout
@@ -21,7 +22,7 @@ class AsyncFutureSOAResponse(Generic[_Result_co]):
 
     def __init__(self, get_response: Callable[[float | None], Awaitable[_Result_co]]) -> None:
         self._get_response = get_response
-        self._outcome: tuple[_Result_co | None, Exception | None] | None = None
+        self._outcome: tuple[_Result_co | None, Exception | None, TracebackType | None] | None = None
 
     async def result(self, timeout: float | None = None) -> _Result_co:
         """Wait for the result; after that give back, or raise, the same thing again.
@@ -36,14 +37,16 @@ class AsyncFutureSOAResponse(Generic[_Result_co]):
         if self._outcome is None:
             try:
                 result = await self._get_response(timeout)
-                self._outcome = self._outcome or (result, None)
+                self._outcome = self._outcome or (result, None, None)
             except MessageReceiveTimeout:
                 raise
             except Exception as error:
-                self._outcome = self._outcome or (None, error)
-        result_or_none, error_or_none = self._outcome
+                # Without this frame: every raise adds one of its own.
+                traceback = error.__traceback__.tb_next if error.__traceback__ else None
+                self._outcome = self._outcome or (None, error, traceback)
+        result_or_none, error_or_none, traceback_or_none = self._outcome
         if error_or_none is not None:
-            raise error_or_none
+            raise error_or_none.with_traceback(traceback_or_none)
         return result_or_none  # type: ignore[return-value] # a result of None is one of type None
 
     def __await__(self) -> Generator[Any, None, _Result_co]:

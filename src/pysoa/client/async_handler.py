@@ -68,12 +68,13 @@ class AsyncCall:
     def forget(self) -> None:
         """Wait no more: what has not left is not sent, and an answer is dropped."""
         reply = self.reply
-        if reply is not None:
-            if not reply.done():
-                self.handler.transport.forget((self.request_id,))
-                reply.cancel()
-            elif not reply.cancelled():
-                reply.exception()  # nobody needs to be told of it any more
+        if reply is None:
+            return
+        if reply.done() and not reply.cancelled():
+            reply.exception()  # nobody needs to be told of it any more
+        else:
+            self.handler.transport.forget((self.request_id,))  # a cancelled task has cancelled it before
+            reply.cancel()
 
 
 _receiving: ContextVar[AsyncCall | None] = ContextVar("pysoa_receiving", default=None)

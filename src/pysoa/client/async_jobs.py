@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
@@ -61,7 +62,7 @@ class AsyncSentJobs:
         handlers = [(self._client._get_handler(service_name), actions) for service_name, actions in jobs]
         left = time_left()
         try:
-            sending = []
+            sending: list[Callable[[], Awaitable[None]]] = []
             for handler, actions in handlers:
                 try:
                     time = time_for_call(handler.service_name, timeout, handler.default_timeout, self._headers, left)
@@ -73,37 +74,49 @@ class AsyncSentJobs:
                 job_request = self._client._job_request(actions, **time.headers)
                 expiry = time.headers["message_expiry_in_seconds"]
                 if self._waits and handler.send is None:
-                    self._calls.append(handler.begin(job_request, expiry, time.timeout))
+                    self._calls.append(self._begin(handler, job_request, expiry, time.timeout))
                 else:
-                    coroutine = handler.sent(job_request, expiry, time.timeout, waits=self._waits)
-                    sending.append((len(self._calls), coroutine))
+                    slot = len(self._calls)
+                    sending.append(functools.partial(self._send_into, slot, handler, job_request, expiry, time.timeout))
                     self._calls.append(PySOATransportError("not sent yet", outcome="not_sent"))
-            await self._send_slowly(sending)
+            if sending:
+                await self._send_slowly(sending)
         except BaseException as error:
             self.forget()
             if isinstance(error, PySOATransportError) and error.outcome == "not_sent" and len(handlers) > 1:
                 error.outcome = "unknown"  # it speaks for one request, and the call is more
             raise
 
-    async def _send_slowly(self, sending: list[tuple[int, Any]]) -> None:
-        if not sending:
-            return
-        tasks = [asyncio.ensure_future(coroutine) for _, coroutine in sending]
+    def _begin(
+        self, handler: AsyncServiceHandler, job_request: JobRequest, expiry: float | None, timeout: float | None
+    ) -> AsyncCall | PySOATransportError:
         try:
-            results = await asyncio.gather(*tasks, return_exceptions=True)
-        except asyncio.CancelledError:
-            for task in tasks:  # all have ended by now, and some had before
-                if not task.cancelled() and task.exception() is None:
-                    task.result().forget()
-            raise
-        errors = []
-        for (slot, _), result in zip(sending, results, strict=True):
-            if isinstance(result, AsyncCall) or (isinstance(result, PySOATransportError) and self._catches):
-                self._calls[slot] = result
-            else:
-                errors.append(result)
-        if errors:
-            raise errors[0]
+            return handler.begin(job_request, expiry, timeout)
+        except PySOATransportError as error:
+            if not self._catches:
+                raise
+            return error
+
+    async def _send_slowly(self, sending: list[Callable[[], Awaitable[None]]]) -> None:
+        results = await asyncio.gather(*[send() for send in sending], return_exceptions=True)
+        for result in results:
+            if result is not None:
+                raise result
+
+    async def _send_into(
+        self,
+        slot: int,
+        handler: AsyncServiceHandler,
+        job_request: JobRequest,
+        expiry: float | None,
+        timeout: float | None,
+    ) -> None:
+        try:
+            self._calls[slot] = await handler.sent(job_request, expiry, timeout, waits=self._waits)
+        except PySOATransportError as error:
+            if not self._catches:
+                raise
+            self._calls[slot] = error
 
     async def receive(self, timeout: float | None) -> Responses:
         """Wait for the responses that are missing.
@@ -129,7 +142,10 @@ class AsyncSentJobs:
                 name = self._service_name()
                 error = MessageReceiveTimeout(f"No message received for service {name}")
                 late = late_error(error, name, monotonic() - moment) if ends_with_job and moment is not None else None
-                raise late or error from None
+                if not self._catches:
+                    raise late or error from None
+                self._give_up(late or error)
+                return [await self._slot(call, moment) for call in self._calls]
         finally:
             if self._waits:
                 self.forget()
@@ -154,10 +170,19 @@ class AsyncSentJobs:
             outcome.outcome = "unknown"  # it speaks for one request, and this is for several
         raise outcome
 
+    def _give_up(self, error: PySOATransportError) -> None:
+        """Put an error in the place of each response that has not come."""
+        for call in self._calls:
+            if isinstance(call, AsyncCall) and call.reply is not None and not call.reply.done():
+                self._responses.setdefault(id(call), error)
+                call.forget()
+
     async def _outcome(self, call: AsyncCall) -> JobResponse | Exception:
         try:
             if not self._waits and call.reply is not None:
                 await asyncio.wait([call.reply])  # a timeout must leave it to be asked for again
+                if call.reply.cancelled():
+                    return MessageReceiveTimeout(f"No message received for service {call.handler.service_name}")
             return await call.response()
         except Exception as error:
             return error

@@ -33,7 +33,8 @@ def printable(text: str, maximum_length: int = MAXIMUM_ID_LENGTH) -> str:
     )
 
 
-# Stacks as linked pairs (top, below): immutable, so threads, tasks and coroutines cannot disturb each other's.
+# Stacks as linked pairs (top, below): immutable, so threads, tasks and coroutines cannot disturb each other's. The
+# asyncio server, which counts its steps, sets and resets them itself.
 _contexts: ContextVar[tuple[Mapping[str, Any], Any] | None] = ContextVar("pysoa_logging_contexts", default=None)
 _action_names: ContextVar[tuple[str, Any] | None] = ContextVar("pysoa_logging_action_names", default=None)
 

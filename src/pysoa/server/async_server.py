@@ -16,16 +16,18 @@ from concurrent.futures import ThreadPoolExecutor
 from types import CoroutineType
 from typing import Any, Final
 
-from pysoa.common import deadline
 from pysoa.common.alarm import NEVER, Alarm
 from pysoa.common.bridge import run_sync
 from pysoa.common.clock import monotonic
+from pysoa.common.deadline import reset_deadline, set_deadline, without_deadline
 from pysoa.common.instruments import NO_METRICS
-from pysoa.common.logging import PySOALogContextFilter, printable
+from pysoa.common.logging import _action_names as _log_action_names
+from pysoa.common.logging import _contexts as _log_contexts
+from pysoa.common.logging import printable
 from pysoa.common.serializer.values import plain
 from pysoa.common.stacks import Task, build_stack
 from pysoa.common.transport.async_base import AsyncServerTransport
-from pysoa.common.types import ActionResponse, Body, JobResponse, job_response_message
+from pysoa.common.types import ActionResponse, Body, JobResponse, job_response, job_response_message
 from pysoa.server import jobs
 from pysoa.server.coroutine import Coroutine
 from pysoa.server.errors import JobError
@@ -33,16 +35,13 @@ from pysoa.server.internal.harakiri import HarakiriInterrupt
 from pysoa.server.internal.types import RequestSwitchSet
 from pysoa.server.middleware import AsyncServerMiddleware
 from pysoa.server.server import Server
-from pysoa.server.types import EnrichedJobRequest, is_async_action
+from pysoa.server.types import EnrichedActionRequest, EnrichedJobRequest, is_async_action
 
 __all__ = ("AsyncServer",)
 
 _BLOCKED_FOR_SECONDS: Final = 0.1
 
-_push_log_context = PySOALogContextFilter.push_logging_request_context
-_pop_log_context = PySOALogContextFilter.clear_logging_request_context
-_push_log_action = PySOALogContextFilter.set_logging_action_name
-_pop_log_action = PySOALogContextFilter.clear_logging_action_name
+_NO_SWITCHES: Final = RequestSwitchSet()
 
 
 class _Running:
@@ -54,10 +53,11 @@ class _Running:
         limit: when it has run for longer than the harakiri timeout.
         is_cancelled: whether it was told to stop.
         is_due: whether its time was found to be over once; it is told to stop the second time.
+        is_late: whether it was told so because its caller has stopped waiting.
         thread_action: the blocking action that runs for it on a thread, which nothing can stop.
     """
 
-    __slots__ = ("deadline", "is_cancelled", "is_due", "is_struck", "limit", "task", "thread_action")
+    __slots__ = ("deadline", "is_cancelled", "is_due", "is_late", "is_struck", "limit", "task", "thread_action")
 
     def __init__(self, task: asyncio.Task[Any], moment: float | None, limit: float) -> None:
         self.task = task
@@ -65,6 +65,7 @@ class _Running:
         self.limit = limit
         self.is_cancelled = False
         self.is_due = False
+        self.is_late = False
         self.is_struck = False
         self.thread_action: str | None = None
 
@@ -94,6 +95,7 @@ class AsyncServer:
         self.concurrency: int = server.settings["concurrency"]
         self.on_stuck: Callable[[str], object] = server.logger.error
         self._harakiri = server.settings["harakiri"]
+        self._harakiri_timeout: float = self._harakiri["timeout"] or NEVER
         self._threads: ThreadPoolExecutor | None = None
         self._all_blocking: bool = server.settings["blocking_actions"]
         self._coroutines: set[asyncio.Task[Any]] = set()
@@ -104,6 +106,12 @@ class AsyncServer:
         if type(server).execute_job is not Server.execute_job:
             base = functools.partial(run_sync, server.execute_job)
         self._process_job, _ = build_stack([(each.job, is_async) for each, is_async in self._middleware], base, True)
+        self._is_plain = (
+            not self._middleware
+            and type(server).execute_job is Server.execute_job
+            and server.request_class is EnrichedActionRequest
+            and not server._makes_own_clients
+        )
         self._overrides_process_job = type(server).process_job is not Server.process_job
         self._pre_hook = self._hook("perform_pre_request_actions", server.metrics is not NO_METRICS)
         self._post_hook = self._hook("perform_post_request_actions", bool(server.settings["heartbeat_file"]))
@@ -133,23 +141,33 @@ class AsyncServer:
             job_request: its body, as it came.
             task: the current task, for those who know it.
         """
-        server = self.server
+        server, transport = self.server, self.transport
         if task is None:
             task = asyncio.current_task()
             assert task is not None
         now = monotonic()
         if (watch := server._process.watch) is not None:
             watch.goes_round(now)
-        moment = jobs.deadline(meta, job_request, now, self.transport.seconds_until)
-        timeout = self._harakiri["timeout"]
-        running = self._running[task] = _Running(task, moment, now + timeout if timeout else NEVER)
-        first = running.deadline if running.deadline < running.limit else running.limit
-        if first < self._alarm.at:
-            self._alarm.ring_by(first)
-        _push_log_context({**jobs.request_context(job_request), "request_id": request_id})
-        token = deadline.set_deadline(moment)
+        moment = jobs.deadline(meta, job_request, now, transport.seconds_until)
+        running = self._running[task] = _Running(task, moment, now + self._harakiri_timeout)
+        if running.limit < self._alarm.at or running.deadline < self._alarm.at:
+            self._alarm.ring_by(min(running.limit, running.deadline))
+        log_context = {**jobs.request_context(job_request), "request_id": request_id}
+        log_token = _log_contexts.set((log_context, _log_contexts.get()))
+        deadline_token = set_deadline(moment)
         try:
-            await self._serve(request_id, meta, job_request)
+            logs = server.job_logger.isEnabledFor(server.request_log_success_level)
+            if logs:
+                server._log_request(job_request)
+            message, failed = server._message_of(await self._response_to(job_request), meta)
+            if not jobs.is_response_suppressed(job_request) and not running.is_late:
+                try:
+                    body = message if transport.encodes_values else plain(message)
+                    await transport.send_response_message(request_id, meta, body)
+                except Exception as error:  # boundary: serializers and transports may be users' code
+                    await self._send_other(request_id, meta, server._replacement(error, job_request, message))
+            if logs or failed:
+                server._log_response(job_request, message, failed)
         except asyncio.CancelledError:
             if not self._is_called_off():  # else its time was over outside of its actions: nobody waits for more
                 raise
@@ -157,41 +175,27 @@ class AsyncServer:
             server._faults.note("Serving a request failed", error, with_traceback=True)
         finally:
             del self._running[task]
-            deadline.reset_deadline(token)
-            _pop_log_context()
+            reset_deadline(deadline_token)
+            _log_contexts.reset(log_token)
             if self._post_hook is not None:
                 try:
                     await _settled(self._post_hook())
                 except Exception as error:  # boundary: a hook must not end the loop
                     server._faults.note("perform_post_request_actions failed", error, with_traceback=True)
 
-    async def _serve(self, request_id: int, meta: dict[str, Any], job_request: Body) -> None:
-        """Everything between receiving and the hook afterwards."""
-        server, transport = self.server, self.transport
-        logs = server.job_logger.isEnabledFor(server.request_log_success_level)
-        if logs:
-            server._log_request(job_request)
+    async def _response_to(self, job_request: Body) -> JobResponse:
+        """The response to a request; whatever hooks and overrides raise is in it."""
+        server = self.server
         try:
             if self._pre_hook is not None:
                 await _settled(self._pre_hook())
             if self._overrides_process_job:
-                job_response = await run_sync(server.process_job, job_request)
-            else:
-                job_response = await self.process_job(job_request)
+                return await run_sync(server.process_job, job_request)
+            return await self.process_job(job_request)
         except HarakiriInterrupt:
-            job_response = server._job_timeout()
+            return server._job_timeout()
         except Exception as error:  # boundary: hooks and overrides must not end the loop
-            job_response = server.handle_unhandled_exception(error, JobResponse)
-
-        message, failed = server._message_of(job_response, meta)
-        if not jobs.is_response_suppressed(job_request):
-            try:
-                body = message if transport.encodes_values else plain(message)
-                await transport.send_response_message(request_id, meta, body)
-            except Exception as error:  # boundary: serializers and transports may be users' code
-                await self._send_other(request_id, meta, server._replacement(error, job_request, message))
-        if logs or failed:
-            server._log_response(job_request, message, failed)
+            return server.handle_unhandled_exception(error, JobResponse)
 
     async def _send_other(self, request_id: int, meta: dict[str, Any], response: JobResponse | None) -> None:
         """Send what says that a response cannot be sent; drop it when that fails as well."""
@@ -211,6 +215,8 @@ class AsyncServer:
         """
         server = self.server
         try:
+            if self._is_plain and jobs.is_sound(job_request) and len(job_request["actions"]) == 1:
+                return await self._execute_plainly(job_request)
             request = server._enriched(job_request, server._run_coroutine)
             return server._completed(await self._process_job(request), job_request)
         except HarakiriInterrupt:
@@ -232,7 +238,8 @@ class AsyncServer:
             JobError: an action failed the whole job.
         """
         server = self.server
-        switches = RequestSwitchSet(job_request.context.get("switches"))
+        active = job_request.context.get("switches")
+        switches = RequestSwitchSet(active) if active else _NO_SWITCHES
         run = jobs.JobRun(job_request.actions, job_request.control)
         while (waiting := run.next_action()) is not None:
             name = waiting.action
@@ -241,40 +248,65 @@ class AsyncServer:
                 run.record(ActionResponse(name, [jobs.unknown_action_error(name)]))
                 continue
             request = server._request_for(waiting, job_request, switches)
-            is_last = False
-            _push_log_action(name)
-            try:
-                response = await self._run_action(name, process, request)
-            except HarakiriInterrupt:
-                response, is_last = server._interrupted(name), True
-            except asyncio.CancelledError:
-                if not self._is_called_off():
-                    raise
-                response, is_last = server._interrupted(name), True
-            except Exception as error:  # boundary: the runner of actions
-                response = server._failed(name, error)
-            finally:
-                _pop_log_action()
+            response, is_last = await self._answer(name, process, request)
             run.record(response, is_last=is_last)
         return run.response()
 
-    async def _run_action(self, name: str, process: Task, request: Any) -> ActionResponse:
-        is_async = is_async_action(process)
-        if is_async:
-            request.use_async_client()
-            request.run_coroutine = self.run_coroutine
-        elif self._all_blocking or getattr(process, "blocking", False):
-            process, is_async = functools.partial(self._in_thread, name, process), True
+    async def _execute_plainly(self, job_request: Body) -> JobResponse:
+        """What ``execute_job`` does, for a sound job of one action with nothing around it: most jobs are of that kind.
+
+        It makes none of what only middleware and overrides would see.
+        """
+        server = self.server
+        (waiting,) = job_request["actions"]
+        name = waiting["action"]
+        context = job_request["context"]
+        process = server._action(name)
+        if process is None:
+            response = ActionResponse(name, [jobs.unknown_action_error(name)])
         else:
-            process = functools.partial(self._in_loop, name, process)
-        if self._middleware:
-            wraps = [(each.action, wrap_is_async) for each, wrap_is_async in self._middleware]
-            process, is_async = build_stack(wraps, process, is_async)
-        response: Any = process(request)
-        if is_async or isinstance(response, CoroutineType):
-            response = await response
-        action_response: ActionResponse = response
-        return action_response
+            active = context["switches"]
+            switches = RequestSwitchSet(active) if active else _NO_SWITCHES
+            request = EnrichedActionRequest.of_message(waiting, job_request, switches, server, server._run_coroutine)
+            response, _ = await self._answer(name, process, request)
+            jobs.check_response(response)
+        answer = job_response([response])
+        answer.context["correlation_id"] = context["correlation_id"]
+        return answer
+
+    async def _answer(self, name: str, process: Task, request: Any) -> tuple[ActionResponse, bool]:
+        """Run one action in its middleware; its response, and whether it ends the job whatever that says.
+
+        Raises:
+            JobError: it fails the whole job.
+        """
+        server = self.server
+        name_token = _log_action_names.set((name, _log_action_names.get()))
+        try:
+            if is_async_action(process):
+                request.use_async_client(self.run_coroutine)
+                is_async = True
+            elif self._all_blocking or getattr(process, "blocking", False):
+                process, is_async = functools.partial(self._in_thread, name, process), True
+            else:
+                process, is_async = functools.partial(self._in_loop, name, process), False
+            if self._middleware:
+                wraps = [(each.action, wrap_is_async) for each, wrap_is_async in self._middleware]
+                process, is_async = build_stack(wraps, process, is_async)
+            response: Any = process(request)
+            if is_async or isinstance(response, CoroutineType):
+                response = await response
+            return response, False
+        except HarakiriInterrupt:
+            return server._interrupted(name), True
+        except asyncio.CancelledError:
+            if not self._is_called_off():
+                raise
+            return server._interrupted(name), True
+        except Exception as error:  # boundary: the runner of actions
+            return server._failed(name, error), False
+        finally:
+            _log_action_names.reset(name_token)
 
     def _in_loop(self, name: str, process: Task, request: Any) -> Any:
         """Run a plain action, and say so when it holds the whole loop up."""
@@ -326,7 +358,7 @@ class AsyncServer:
                 continue
             if running.deadline <= now and running.deadline < running.limit:
                 running.deadline = NEVER
-                running.is_cancelled = True
+                running.is_cancelled = running.is_late = True
                 running.task.cancel()
             elif running.limit <= now:
                 self._strike(running, now)
@@ -356,7 +388,7 @@ class AsyncServer:
         """
         thread = self.server._async_event_loop_thread
         coroutine = thread.wrapped(coroutine)
-        with deadline.without_deadline():
+        with without_deadline():
             task = self.loop.create_task(coroutine)
         self._coroutines.add(task)
         task.add_done_callback(self._coroutines.discard)

@@ -19,9 +19,7 @@ from pysoa.common.instruments import NO_METRICS, TimerResolution
 from pysoa.common.logging import PySOALogContextFilter
 from pysoa.common.serializer.values import plain
 from pysoa.common.transport.base import ServerTransport
-from pysoa.common.transport.errors import (
-    MessageReceiveTimeout,
-)
+from pysoa.common.transport.errors import MessageReceiveTimeout
 from pysoa.common.types import ActionRequest, ActionResponse, Body, Context, JobResponse, job_response_message
 from pysoa.server import jobs
 from pysoa.server.action.base import prepare_schemas
@@ -196,6 +194,8 @@ class Server(ServerReports):
             return client_class(routing, context=context, **kwargs)
         if self._shared_async_client is None:
             self._shared_async_client = client_class(routing, context={})
+            if self._async_server is None:
+                self._async_event_loop_thread.call_at_end(self._shared_async_client.close)
         return self._shared_async_client.with_context(context)
 
     @staticmethod
@@ -331,7 +331,7 @@ class Server(ServerReports):
                 continue
             request = self._request_for(waiting, job_request, switches)
             if is_async_action(process):
-                request.use_async_client()
+                request.use_async_client(self._async_event_loop_thread.create_task)
             if self._action_wraps:
                 process = self._waiter.stack(self._action_wraps, process)
 

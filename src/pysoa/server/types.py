@@ -128,7 +128,8 @@ class EnrichedActionRequest(ActionRequest):
         context: headers for people's code.
         control: headers for PySOA.
         client: calls other services with the context of this job; in an ``async`` action an ``AsyncClient``.
-        run_coroutine: runs a coroutine on the server's event loop, beside the job, and gives back its future.
+        run_coroutine: runs a coroutine on the server's event loop, beside the job, and gives back its future, which an
+            ``async`` action may await.
     """
 
     switches: RequestSwitchSet = attr.ib(factory=RequestSwitchSet, converter=_to_switches)
@@ -139,6 +140,7 @@ class EnrichedActionRequest(ActionRequest):
 
     _server = None  # set by the server; not fields
     _job_request = None
+    _message = None
     _client_is_async = False
 
     @property
@@ -154,7 +156,7 @@ class EnrichedActionRequest(ActionRequest):
     def of_job(
         cls, request: ActionRequest, job_request: EnrichedJobRequest, switches: RequestSwitchSet, server: ActionServer
     ) -> EnrichedActionRequest:
-        """The request of one action of a job, for this class itself; ``share_client_of`` is for others."""
+        """The request of one action of a job; for this class itself, as subclasses have constructors of their own."""
         enriched = cls.__new__(cls)
         enriched.__dict__ = {
             "action": request.action,
@@ -168,17 +170,46 @@ class EnrichedActionRequest(ActionRequest):
         }
         return enriched
 
+    @classmethod
+    def of_message(
+        cls,
+        action: Body,
+        job_request: Body,
+        switches: RequestSwitchSet,
+        server: ActionServer,
+        run_coroutine: RunCoroutine,
+    ) -> EnrichedActionRequest:
+        """As ``of_job``, straight from a sound message; the request of the job is made if its client is asked for."""
+        enriched = cls.__new__(cls)
+        enriched.__dict__ = {
+            "action": action["action"],
+            "body": action.get("body", {}),
+            "switches": switches,
+            "context": job_request["context"],
+            "control": job_request["control"],
+            "run_coroutine": run_coroutine,
+            "_message": {**job_request, "context": job_request["context"].copy()},  # as it came, for the client
+            "_server": server,
+        }
+        return enriched
+
     def share_client_of(self, job_request: EnrichedJobRequest) -> None:
         """Have the same client as the job, made when it is first asked for in either."""
         del self.client
         self._job_request = job_request
 
-    def use_async_client(self) -> None:
-        """Have an ``AsyncClient`` for client, for an action that can await it."""
+    def use_async_client(self, run_coroutine: RunCoroutine) -> None:
+        """Have an ``AsyncClient`` for client, for an action that can await it and what ``run_coroutine`` gives."""
         self._client_is_async = True
+        self.run_coroutine = run_coroutine
 
     def _make_client(self) -> Any:
         job_request: EnrichedJobRequest | None = self._job_request
+        message: Body | None = self._message
+        if job_request is None and message is not None and self.run_coroutine is not None:
+            server: Any = self._server
+            job_request = EnrichedJobRequest.with_client_on_demand(message, server, self.run_coroutine)
+            self._job_request = job_request
         if job_request is None:
             return None
         return job_request.async_client() if self._client_is_async else job_request.client
@@ -232,14 +263,25 @@ class EnrichedActionRequest(ActionRequest):
                 raise error
             return ActionResponse(action, error.errors)
 
-        async def judged_later(response: Coroutine[Any, Any, ActionResponse]) -> ActionResponse:
+        async def judged_later(responding: Coroutine[Any, Any, ActionResponse]) -> ActionResponse:
             try:
-                return judged(await response)
+                return judged(await responding)
             except ActionError as error:
                 return failed(error)
 
+        async def respond() -> ActionResponse:
+            response: ActionResponse = await act(request)
+            return response
+
+        act: Any = server.action_class_map[action](server.settings)
+        is_async = is_async_action(act)
+        if is_async != self._client_is_async:
+            request.__dict__.pop("client", None)  # it is of the other kind
+            request._client_is_async = is_async
+        if is_async:
+            return judged_later(respond())  # refusals, too, are for whoever awaits it
         try:
-            response: Any = server.action_class_map[action](server.settings)(request)
+            response: Any = act(request)
             return judged_later(response) if isinstance(response, CoroutineType) else judged(response)
         except ActionError as error:
             return failed(error)

@@ -267,9 +267,15 @@ def test_an_action_may_be_a_coroutine_function() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "how", "errors"), [(3, {}, []), (13, {"raise_action_errors": False}, ["UNLUCKY"])], ids=["well", "ill"]
+    ("number", "how", "errors"),
+    [
+        (3, {}, []),
+        (13, {"raise_action_errors": False}, ["UNLUCKY"]),
+        ("three", {"raise_action_errors": False}, ["INVALID"]),
+    ],
+    ids=["well", "ill", "refused"],
 )
-def test_an_asynchronous_action_calls_local_ones_of_both_kinds(number: int, how: Any, errors: Any) -> None:
+def test_an_asynchronous_action_calls_local_ones_of_both_kinds(number: Any, how: Any, errors: Any) -> None:
     body = run_actions(server_with(), {"action": "calling", "body": {"number": number, "how": how}})
 
     squared = {"square": 9} if number == 3 else {}
@@ -384,3 +390,19 @@ def test_a_server_that_does_not_run_has_a_loop_for_each_wait() -> None:
 
     assert bodies == [{"which": "asynchronous"}] * 2
     assert not server._async_event_loop_thread.is_used
+
+
+class Beside(Action):
+    async def run(self, request: EnrichedActionRequest) -> Body:
+        assert request.run_coroutine is not None
+        future: Any = request.run_coroutine(asyncio.sleep(0, "done beside"))
+        return {"result": await future}
+
+
+class BesideServer(OurServer):
+    action_class_map = {"beside": Beside}
+
+
+def test_an_asynchronous_action_awaits_coroutines_beside_its_job() -> None:
+    for body in (run_actions(make_server(BesideServer), "beside"), answer(make_server(BesideServer), job("beside"))):
+        assert body["actions"][0]["body"] == {"result": "done beside"}

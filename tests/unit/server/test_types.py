@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from typing import Any
 
 import attr
@@ -10,7 +11,7 @@ from pysoa.common.errors import Error
 from pysoa.common.types import ActionResponse
 from pysoa.server.errors import ActionError
 from pysoa.server.internal.types import RequestSwitchSet
-from pysoa.server.types import EnrichedActionRequest, EnrichedJobRequest
+from pysoa.server.types import EnrichedActionRequest, EnrichedJobRequest, is_async_action
 
 
 class _Server:
@@ -232,3 +233,50 @@ def test_a_request_without_a_server_cannot_call_local_actions() -> None:
 def test_other_exceptions_of_local_actions_pass() -> None:
     with pytest.raises(ValueError, match="kaboom"):
         local_request(inner=exploding).call_local_action("inner", {}, raise_action_errors=False)
+
+
+async def coroutine_function(request: Any) -> None: ...
+
+
+class _Runs:
+    async def run(self, request: Any) -> None: ...
+
+
+class _IsCalled:
+    async def __call__(self, request: Any) -> None: ...
+
+
+class _SaysSo:
+    is_async = True
+
+    def run(self, request: Any) -> Any: ...
+
+
+class _SaysNot(_Runs):
+    is_async = False
+
+
+class _Plain:
+    def run(self, request: Any) -> None: ...
+
+    async def help(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("action", "expected"),
+    [
+        (coroutine_function, True),
+        (functools.partial(coroutine_function), True),
+        (_Runs().run, True),
+        (_Runs(), True),
+        (_IsCalled(), True),
+        (_SaysSo(), True),
+        (_SaysNot(), False),
+        (_Plain(), False),
+        (_Plain().run, False),
+        (functools.partial(print), False),
+    ],
+)
+def test_an_action_says_whether_it_is_asynchronous(action: Any, expected: bool) -> None:
+    for _ in range(2):
+        assert is_async_action(action) is expected

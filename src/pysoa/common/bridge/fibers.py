@@ -64,7 +64,7 @@ def _waits_of(fiber: Fiber, step: Any) -> Generator[Any, Any, Any]:
         except BaseException as error:
             step = None
             fiber.parent = getcurrent()  # a task that nobody holds any more is ended from anywhere
-            step = fiber.throw(error)
+            step = fiber.throw(type(error), error, error.__traceback__)  # by itself, it would lose its traceback
         else:
             step = fiber.switch(step)
     return step

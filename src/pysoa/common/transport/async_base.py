@@ -12,12 +12,21 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pysoa.common.clock import wall_clock
 from pysoa.common.instruments import NO_METRICS, Recorder
 from pysoa.common.transport.base import ReceivedMessage, Transport
+from pysoa.common.transport.errors import MessageSendError
 from pysoa.common.types import Body
 
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ("AsyncClientTransport", "AsyncServerTransport")
+__all__ = ("AsyncClientTransport", "AsyncServerTransport", "of_another_loop")
+
+
+def of_another_loop() -> MessageSendError:
+    """What to raise where a client transport is used in an event loop while it belongs to another one."""
+    return MessageSendError(
+        "this AsyncClient belongs to another event loop: close it there first, or make one for each loop",
+        outcome="not_sent",
+    )
 
 
 class AsyncClientTransport(Transport, abc.ABC):

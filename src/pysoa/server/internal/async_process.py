@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pysoa.common.clock import monotonic
 from pysoa.common.instruments import NO_METRICS
-from pysoa.common.logging import PySOALogContextFilter
 from pysoa.common.serializer.errors import SerializationError
 from pysoa.common.threads import in_thread
 from pysoa.common.transport.errors import MessageReceiveTimeout, PySOATransportError, TransientPySOATransportError
@@ -69,15 +68,12 @@ class AsyncServerProcess(ServerProcess):
         server = self._server
         self._event_loop = asyncio.get_running_loop()
         self._main = asyncio.current_task()
-        self._engine = engine = AsyncServer(server)
+        engine = await self.start_engine()
         engine.on_stuck = self._job_is_stuck
-        self._say_hello()
-        await _called(server.setup)
         server._record("server.worker.startup")
         server._record_state(is_running=True, is_busy=False)
         with handled(self._signal_handlers()):
             try:
-                server._async_event_loop_thread.starts_on_demand = True
                 self._start_heartbeat()
                 await engine.transport.start_serving()
                 await self._serve(engine)
@@ -86,14 +82,22 @@ class AsyncServerProcess(ServerProcess):
                 self._logger.exception("Unhandled server error; shutting down")
                 server.exit_code = 1
             finally:
-                await self._end(engine)
+                await self.end_engine(engine)
+
+    async def start_engine(self) -> AsyncServer:
+        """Set the server up in the running loop. It serves what it is told to, until ``end_engine``."""
+        server = self._server
+        self._engine = engine = AsyncServer(server)
+        self._say_hello()
+        await _called(server.setup)
+        server._async_event_loop_thread.starts_on_demand = True
+        return engine
 
     async def _serve(self, engine: AsyncServer) -> None:
         """Take requests until the shutdown, and finish those that were taken before it."""
         loop = asyncio.get_running_loop()
         self._last_request = monotonic()
         base = contextvars.copy_context()
-        base.run(_touch_log_context)
         for _ in range(engine.concurrency):
             self._start_worker(base)
         ticking = loop.create_task(self._tick(), name="pysoa-tick")
@@ -224,7 +228,7 @@ class AsyncServerProcess(ServerProcess):
         grace = self._server.settings["harakiri"]["shutdown_grace"]
         self._event_loop.call_later(grace, end_process, self._last_words)
 
-    async def _end(self, engine: AsyncServer) -> None:
+    async def end_engine(self, engine: AsyncServer) -> None:
         """Take every step of the end, whatever the others do."""
         server = self._server
         steps: list[Callable[[], Any]] = [server.teardown, self._record_shutdown, engine.aclose]
@@ -244,14 +248,6 @@ class AsyncServerProcess(ServerProcess):
                 self._logger.exception("Error while shutting down")
                 server.exit_code = 1
         self._logger.info("Server shutdown complete")
-
-
-def _touch_log_context() -> None:
-    """Set the variables that every job sets and sets back: set to nothing is not the same as never set."""
-    PySOALogContextFilter.push_logging_request_context({})
-    PySOALogContextFilter.clear_logging_request_context()
-    PySOALogContextFilter.set_logging_action_name("")
-    PySOALogContextFilter.clear_logging_action_name()
 
 
 async def _called(hook: Callable[[], Any]) -> Any:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pysoa.common.deadline import without_deadline
 from pysoa.common.plugins import ClassConfiguration
@@ -21,6 +21,8 @@ __all__ = ("AsyncEventLoopThread", "coroutine_middleware_config")
 coroutine_middleware_config = ClassConfiguration(CoroutineMiddleware)
 
 logger = logging.getLogger("pysoa.async")
+
+_AtEnd: TypeAlias = Callable[[], Coroutine]
 
 
 class AsyncEventLoopThread(threading.Thread):
@@ -41,6 +43,8 @@ class AsyncEventLoopThread(threading.Thread):
         self._coroutine_middleware = tuple(coroutine_middleware)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
+        self._at_end: list[_AtEnd] = []
+        self._tasks: set[asyncio.Task[Any]] = set()  # for the loop itself does not keep them
         self.starts_on_demand = False
 
     @property
@@ -58,6 +62,10 @@ class AsyncEventLoopThread(threading.Thread):
         """Whether a coroutine has come, so that there is something to end."""
         return self._loop is not None
 
+    def call_at_end(self, function: _AtEnd) -> None:
+        """Have a coroutine function run on the loop before that ends, when the tasks on it are done."""
+        self._at_end.append(function)
+
     def run_coroutine(self, coroutine: Coroutine) -> concurrent.futures.Future[Any]:
         """Have the event loop run a coroutine, wrapped in the middleware and with the caller's context variables.
 
@@ -72,6 +80,17 @@ class AsyncEventLoopThread(threading.Thread):
         coroutine = self.wrapped(coroutine)
         with without_deadline():
             return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+
+    def create_task(self, coroutine: Coroutine) -> Any:
+        """As ``run_coroutine``, from a coroutine: its task goes on in the running loop, and may be awaited there."""
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        with without_deadline():
+            task = loop.create_task(self.wrapped(coroutine))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     def wrapped(self, coroutine: Coroutine) -> Coroutine:
         """A coroutine in the middleware, ready to be run."""
@@ -92,7 +111,7 @@ class AsyncEventLoopThread(threading.Thread):
         if self.ident is not None:
             yield self.loop
         else:
-            with _passing_event_loop() as loop:
+            with _passing_event_loop(self._end) as loop:
                 yield loop
 
     def _start_on_demand(self) -> None:
@@ -118,11 +137,19 @@ class AsyncEventLoopThread(threading.Thread):
             logger.info("Completing uncompleted async tasks")
             while tasks := asyncio.all_tasks(loop):
                 loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            loop.run_until_complete(self._end())
             loop.run_until_complete(loop.shutdown_asyncgens())
         finally:
             logger.info("Closing async event loop")
             asyncio.set_event_loop(None)
             loop.close()
+
+    async def _end(self) -> None:
+        for function in self._at_end:
+            try:
+                await function()
+            except Exception:  # boundary: the others are still to be called
+                logger.exception("Error while ending the async event loop")
 
     def join(self, timeout: float | None = None) -> None:
         """End the loop once its tasks are done, and wait for that."""
@@ -147,7 +174,7 @@ class AsyncEventLoopThread(threading.Thread):
 
 
 @contextlib.contextmanager
-def _passing_event_loop() -> Iterator[asyncio.AbstractEventLoop]:
+def _passing_event_loop(at_end: _AtEnd) -> Iterator[asyncio.AbstractEventLoop]:
     """An event loop in a thread of its own, until the end of the block; then what is left of its tasks is cancelled."""
     import asyncio
     import concurrent.futures
@@ -158,6 +185,7 @@ def _passing_event_loop() -> Iterator[asyncio.AbstractEventLoop]:
         end = asyncio.Event()
         begun.set_result((asyncio.get_running_loop(), end))
         await end.wait()
+        await at_end()
 
     thread = threading.Thread(target=lambda: asyncio.run(stay()), name="pysoa-passing-event-loop", daemon=True)
     thread.start()

@@ -75,7 +75,7 @@ class ServerProcess:
                 self._logger.exception("Unhandled server error; shutting down")
                 server.exit_code = 1
             finally:
-                self._shut_down()
+                self.shut_down()
 
     def _say_hello(self) -> None:
         self._logger.info(
@@ -166,7 +166,14 @@ class ServerProcess:
         except Exception as error:  # boundary: in a signal handler, it must not hurt what that has interrupted
             self._server._faults.note("The transport failed to stop", error)
 
-    def _shut_down(self) -> None:
+    def start_within(self) -> None:
+        """Start without serving, for a transport that has each request served; ``shut_down`` is the end."""
+        server = self._server
+        server.setup()
+        thread = server._async_event_loop_thread
+        thread.starts_on_demand = thread.daemon = True  # nobody need close such a transport
+
+    def shut_down(self) -> None:
         """Take every step of the end, whatever the others do."""
         server = self._server
         steps: list[Callable[[], object]] = [server.teardown, self._record_shutdown]

@@ -394,3 +394,18 @@ def test_ten_thousand_runs_leave_no_fiber(way: str) -> None:
         assert fibers() == before
     finally:
         gc.enable()
+
+
+def test_an_exception_of_a_future_keeps_its_traceback() -> None:
+    def explode_elsewhere() -> None:
+        raise KeyError("lost")
+
+    async def run() -> list[str]:
+        loop = asyncio.get_running_loop()
+        try:
+            await run_sync(lambda: wait_for(loop.run_in_executor(None, explode_elsewhere)))
+        except KeyError as error:
+            return [frame.name for frame in traceback.extract_tb(error.__traceback__)]
+        return []
+
+    assert asyncio.run(run())[-1] == "explode_elsewhere"

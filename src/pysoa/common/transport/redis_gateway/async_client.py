@@ -18,7 +18,7 @@ from pysoa.common.plugins import accepts_kwargs
 from pysoa.common.protocol.envelope import request_life
 from pysoa.common.protocol.queues import queue_key, reply_queue_name, reply_suffix, request_queue_name
 from pysoa.common.threads import in_thread
-from pysoa.common.transport.async_base import AsyncClientTransport
+from pysoa.common.transport.async_base import AsyncClientTransport, of_another_loop
 from pysoa.common.transport.base import ReceivedMessage, get_hex_thread_id
 from pysoa.common.transport.errors import (
     MessageSendError,
@@ -90,10 +90,7 @@ class AsyncRedisClientTransport(AsyncClientTransport):
         loop = asyncio.get_running_loop()
         if self._loop is not loop or self._generation != FORKS.count:
             if self._loop is not None and not self._loop.is_closed() and self._generation == FORKS.count:
-                raise MessageSendError(
-                    "this AsyncClient belongs to another event loop: close it there first, or make one for each loop",
-                    outcome="not_sent",
-                )
+                raise of_another_loop()
             self._loop = loop
             self._generation = FORKS.count
             self._routes = []
@@ -278,10 +275,9 @@ class AsyncRedisClientTransport(AsyncClientTransport):
                     break
 
     async def aclose(self) -> None:
-        loop, self._loop = self._loop, None
+        self._bind()
+        self._loop = None
         routes, self._routes = self._routes, []
-        if loop is None or loop is not asyncio.get_running_loop() or self._generation != FORKS.count:
-            return  # its loop is another one, or gone
         tasks = [task for task in (*self._tasks, self._opening) if task is not None and not task.done()]
         for task in tasks:
             task.cancel()
