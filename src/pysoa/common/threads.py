@@ -47,4 +47,9 @@ async def in_thread(function: Callable[[], Result], drop: Callable[[Result], obj
                 drop(result)
 
     threading.Thread(target=run, name="pysoa-helper", daemon=True).start()
-    return await future
+    try:
+        return await future
+    except asyncio.CancelledError:
+        if drop is not None and not future.cancelled() and future.exception() is None:
+            drop(future.result())  # it had come just before the caller was cancelled
+        raise

@@ -84,3 +84,22 @@ def test_an_exception_that_nobody_waits_for_any_more_is_nothing() -> None:
 
     asyncio.run(run())
     go_on.set()
+
+
+def test_a_result_that_comes_just_before_its_caller_is_cancelled_is_dropped() -> None:
+    dropped: list[str] = []
+
+    async def run() -> None:
+        task = asyncio.create_task(in_thread(lambda: "connection", dropped.append))
+        await asyncio.sleep(0)
+        for thread in threading.enumerate():
+            if thread.name == "pysoa-helper":
+                thread.join()  # the result waits for the loop now
+        await asyncio.sleep(0)  # the task has it, and has not gone on
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())
+
+    assert dropped == ["connection"]
