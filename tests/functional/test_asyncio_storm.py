@@ -18,6 +18,7 @@ from pysoa.common.errors import PySOAError
 from tests.support.faults import MARGIN_IN_SECONDS, OUTCOMES, Services, routing, standard
 from tests.support.loops import LoopThread
 from tests.support.processes import Process, open_descriptors
+from tests.support.raw import wait_until
 
 SERVICES = ("one", "two", "three")
 CALLERS = 40
@@ -185,5 +186,5 @@ def test_no_answer_is_wrong_no_call_is_late_and_nothing_is_left_of_them(
     loop.run(client.close())
     loop.stop()
     assert threading.active_count() == threads
-    assert open_descriptors() - descriptors <= 0
+    wait_until(lambda: open_descriptors() <= descriptors, "all descriptors are closed")
     assert max(services.noted().values()) == 1
