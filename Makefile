@@ -16,6 +16,7 @@ JOBS ?= $(shell cores=`getconf _NPROCESSORS_ONLN`; echo $$(( cores < 4 ? cores :
 ARGS ?=
 
 ENVIRONMENT = $(PYTHON) scripts/environment.py
+WORK = --extras embedded,currency,fast --groups test,lint --optional-groups web
 PYTEST = -m pytest -q -n $(JOBS)
 
 .PHONY: help demo test check bench format test-lowest test-matrix clean python
@@ -31,11 +32,11 @@ demo: python
 	@.venvs/demo/bin/pysoa demo $(ARGS)
 
 test: python
-	@$(ENVIRONMENT) .venv --extras embedded,currency,fast --groups test,lint
+	@$(ENVIRONMENT) .venv $(WORK)
 	.venv/bin/python $(PYTEST) $(ARGS)
 
 check: python
-	@$(ENVIRONMENT) .venv --extras embedded,currency,fast --groups test,lint
+	@$(ENVIRONMENT) .venv $(WORK)
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
@@ -43,12 +44,12 @@ check: python
 	.venv/bin/python -m pytest -q -p no:cacheprovider tests/unit/test_floors.py tests/unit/test_public_docstrings.py
 
 bench: python
-	@$(ENVIRONMENT) .venv --extras embedded,currency,fast --groups test,lint
+	@$(ENVIRONMENT) .venv $(WORK)
 	-@$(ENVIRONMENT) .venvs/bench-peers --without-package benchmarks/peers/requirements.txt
 	@.venv/bin/python -m benchmarks $(ARGS)
 
 format: python
-	@$(ENVIRONMENT) .venv --extras embedded,currency,fast --groups test,lint
+	@$(ENVIRONMENT) .venv $(WORK)
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 

@@ -20,7 +20,10 @@ RUN_INSTEAD = {
     # Pages are run in folders of their own, with the examples on the path.
     **{
         f"cd examples && {command}": command
-        for command in ("pysoa dev example_service -s example_service.settings", "pysoa dev flight_booking")
+        for command in (
+            "pysoa dev example_service -s example_service.settings --concurrency 50",
+            "pysoa dev flight_booking",
+        )
     },
 }
 NOT_RUN = {

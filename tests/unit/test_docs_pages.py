@@ -48,6 +48,15 @@ def test_every_page_of_the_docs_is_found_from_the_index() -> None:
     assert set(DOCS.rglob("*.md")) - found == set()
 
 
+def test_the_applications_on_the_page_are_those_that_are_tested() -> None:
+    blocks = [block for block in blocks_of(DOCS / "howto" / "call-from-web-frameworks.md") if block.file_name]
+
+    assert [block.file_name for block in blocks] == ["fastapi_app.py", "django_app.py", "flask_app.py"]
+    for block in blocks:
+        application = ROOT / "examples" / "web" / str(block.file_name)
+        assert block.text.partition("\n")[2] in application.read_text()
+
+
 @pytest.mark.parametrize(
     ("shown", "actual", "expected"),
     [

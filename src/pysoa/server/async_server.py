@@ -27,7 +27,7 @@ from pysoa.common.logging import printable
 from pysoa.common.serializer.values import plain
 from pysoa.common.stacks import Task, build_stack
 from pysoa.common.transport.async_base import AsyncServerTransport
-from pysoa.common.types import ActionResponse, Body, JobResponse, job_response_message
+from pysoa.common.types import ActionResponse, Body, JobResponse, job_response, job_response_message
 from pysoa.server import jobs
 from pysoa.server.coroutine import Coroutine
 from pysoa.server.errors import JobError
@@ -35,7 +35,7 @@ from pysoa.server.internal.harakiri import HarakiriInterrupt
 from pysoa.server.internal.types import RequestSwitchSet
 from pysoa.server.middleware import AsyncServerMiddleware
 from pysoa.server.server import Server
-from pysoa.server.types import EnrichedJobRequest, is_async_action
+from pysoa.server.types import EnrichedActionRequest, EnrichedJobRequest, is_async_action
 
 __all__ = ("AsyncServer",)
 
@@ -52,17 +52,19 @@ class _Running:
         deadline: when its caller stops waiting, on the monotonic clock.
         limit: when it has run for longer than the harakiri timeout.
         is_cancelled: whether it was told to stop.
+        is_due: whether its time was found to be over once; it is told to stop the second time.
         is_late: whether it was told so because its caller has stopped waiting.
         thread_action: the blocking action that runs for it on a thread, which nothing can stop.
     """
 
-    __slots__ = ("deadline", "is_cancelled", "is_late", "is_struck", "limit", "task", "thread_action")
+    __slots__ = ("deadline", "is_cancelled", "is_due", "is_late", "is_struck", "limit", "task", "thread_action")
 
     def __init__(self, task: asyncio.Task[Any], moment: float | None, limit: float) -> None:
         self.task = task
         self.deadline = NEVER if moment is None else moment
         self.limit = limit
         self.is_cancelled = False
+        self.is_due = False
         self.is_late = False
         self.is_struck = False
         self.thread_action: str | None = None
@@ -104,6 +106,12 @@ class AsyncServer:
         if type(server).execute_job is not Server.execute_job:
             base = functools.partial(run_sync, server.execute_job)
         self._process_job, _ = build_stack([(each.job, is_async) for each, is_async in self._middleware], base, True)
+        self._is_plain = (
+            not self._middleware
+            and type(server).execute_job is Server.execute_job
+            and server.request_class is EnrichedActionRequest
+            and not server._makes_own_clients
+        )
         self._overrides_process_job = type(server).process_job is not Server.process_job
         self._pre_hook = self._hook("perform_pre_request_actions", server.metrics is not NO_METRICS)
         self._post_hook = self._hook("perform_post_request_actions", bool(server.settings["heartbeat_file"]))
@@ -138,6 +146,8 @@ class AsyncServer:
             task = asyncio.current_task()
             assert task is not None
         now = monotonic()
+        if (watch := server._process.watch) is not None:
+            watch.goes_round(now)
         moment = jobs.deadline(meta, job_request, now, transport.seconds_until)
         running = self._running[task] = _Running(task, moment, now + self._harakiri_timeout)
         if running.limit < self._alarm.at or running.deadline < self._alarm.at:
@@ -205,6 +215,8 @@ class AsyncServer:
         """
         server = self.server
         try:
+            if self._is_plain and jobs.is_sound(job_request) and len(job_request["actions"]) == 1:
+                return await self._execute_plainly(job_request)
             request = server._enriched(job_request, server._run_coroutine)
             return server._completed(await self._process_job(request), job_request)
         except HarakiriInterrupt:
@@ -236,34 +248,65 @@ class AsyncServer:
                 run.record(ActionResponse(name, [jobs.unknown_action_error(name)]))
                 continue
             request = server._request_for(waiting, job_request, switches)
-            is_last = False
-            name_token = _log_action_names.set((name, _log_action_names.get()))
-            try:
-                if is_async_action(process):
-                    request.use_async_client(self.run_coroutine)
-                    is_async = True
-                elif self._all_blocking or getattr(process, "blocking", False):
-                    process, is_async = functools.partial(self._in_thread, name, process), True
-                else:
-                    process, is_async = functools.partial(self._in_loop, name, process), False
-                if self._middleware:
-                    wraps = [(each.action, wrap_is_async) for each, wrap_is_async in self._middleware]
-                    process, is_async = build_stack(wraps, process, is_async)
-                response: Any = process(request)
-                if is_async or isinstance(response, CoroutineType):
-                    response = await response
-            except HarakiriInterrupt:
-                response, is_last = server._interrupted(name), True
-            except asyncio.CancelledError:
-                if not self._is_called_off():
-                    raise
-                response, is_last = server._interrupted(name), True
-            except Exception as error:  # boundary: the runner of actions
-                response = server._failed(name, error)
-            finally:
-                _log_action_names.reset(name_token)
+            response, is_last = await self._answer(name, process, request)
             run.record(response, is_last=is_last)
         return run.response()
+
+    async def _execute_plainly(self, job_request: Body) -> JobResponse:
+        """What ``execute_job`` does, for a sound job of one action with nothing around it: most jobs are of that kind.
+
+        It makes none of what only middleware and overrides would see.
+        """
+        server = self.server
+        (waiting,) = job_request["actions"]
+        name = waiting["action"]
+        context = job_request["context"]
+        process = server._action(name)
+        if process is None:
+            response = ActionResponse(name, [jobs.unknown_action_error(name)])
+        else:
+            active = context["switches"]
+            switches = RequestSwitchSet(active) if active else _NO_SWITCHES
+            request = EnrichedActionRequest.of_message(waiting, job_request, switches, server, server._run_coroutine)
+            response, _ = await self._answer(name, process, request)
+            jobs.check_response(response)
+        answer = job_response([response])
+        answer.context["correlation_id"] = context["correlation_id"]
+        return answer
+
+    async def _answer(self, name: str, process: Task, request: Any) -> tuple[ActionResponse, bool]:
+        """Run one action in its middleware; its response, and whether it ends the job whatever that says.
+
+        Raises:
+            JobError: it fails the whole job.
+        """
+        server = self.server
+        name_token = _log_action_names.set((name, _log_action_names.get()))
+        try:
+            if is_async_action(process):
+                request.use_async_client(self.run_coroutine)
+                is_async = True
+            elif self._all_blocking or getattr(process, "blocking", False):
+                process, is_async = functools.partial(self._in_thread, name, process), True
+            else:
+                process, is_async = functools.partial(self._in_loop, name, process), False
+            if self._middleware:
+                wraps = [(each.action, wrap_is_async) for each, wrap_is_async in self._middleware]
+                process, is_async = build_stack(wraps, process, is_async)
+            response: Any = process(request)
+            if is_async or isinstance(response, CoroutineType):
+                response = await response
+            return response, False
+        except HarakiriInterrupt:
+            return server._interrupted(name), True
+        except asyncio.CancelledError:
+            if not self._is_called_off():
+                raise
+            return server._interrupted(name), True
+        except Exception as error:  # boundary: the runner of actions
+            return server._failed(name, error), False
+        finally:
+            _log_action_names.reset(name_token)
 
     def _in_loop(self, name: str, process: Task, request: Any) -> Any:
         """Run a plain action, and say so when it holds the whole loop up."""
@@ -308,6 +351,11 @@ class AsyncServer:
         """Call off the jobs whose time is over; when that will be so for the next."""
         earliest = NEVER
         for running in list(self._running.values()):
+            if not running.is_due and min(running.deadline, running.limit) <= now:
+                # Where another job has held the loop up, this one may be ready to go on: that comes first.
+                running.is_due = True
+                earliest = now
+                continue
             if running.deadline <= now and running.deadline < running.limit:
                 running.deadline = NEVER
                 running.is_cancelled = running.is_late = True

@@ -21,10 +21,12 @@ __all__ = (
     "RESPONSE_NOT_SERIALIZABLE",
     "RESPONSE_TOO_LARGE",
     "action_timeout_error",
+    "check_response",
     "client_version",
     "deadline",
     "internal_error",
     "is_response_suppressed",
+    "is_sound",
     "job_request_errors",
     "job_timeout_error",
     "redacted_error",
@@ -47,12 +49,12 @@ _NUMBERS: Final = (float, int)  # and not bool, which is a kind of int
 
 def job_request_errors(job_request: Any) -> list[Error]:
     """Everything that is wrong with the body of a request message; empty when it is a sound job request."""
-    if _is_sound(job_request):
+    if is_sound(job_request):
         return []
     return [Error(issue.code, issue.message, issue.pointer) for issue in JobRequestSchema.errors(job_request) or ()]
 
 
-def _is_sound(job_request: Any) -> bool:
+def is_sound(job_request: Any) -> bool:
     """Whether it surely passes the schema: the ordinary case, told in a hundredth of the schema's time."""
     if type(job_request) is not dict or len(job_request) != 3:
         return False
@@ -155,6 +157,16 @@ def client_version(meta: dict[str, Any]) -> tuple[int, ...]:
     return tuple(version) if _INTEGERS.issuperset(map(type, version)) else ()
 
 
+def check_response(response: Any) -> None:
+    """Hold an action to its word.
+
+    Raises:
+        TypeError: what it has returned is not a response.
+    """
+    if not isinstance(response, ActionResponse):
+        raise TypeError(f"an action returned {type(response).__name__} instead of an ActionResponse")
+
+
 ActionRequestT = TypeVar("ActionRequestT", bound=ActionRequest)
 
 
@@ -183,8 +195,7 @@ class JobRun(Generic[ActionRequestT]):
         Raises:
             TypeError: it is not a response.
         """
-        if not isinstance(response, ActionResponse):
-            raise TypeError(f"an action returned {type(response).__name__} instead of an ActionResponse")
+        check_response(response)
         self._responses.append(response)
         if is_last or (response.errors and not self._continue_on_error):
             self._waiting = iter(())

@@ -140,6 +140,7 @@ class EnrichedActionRequest(ActionRequest):
 
     _server = None  # set by the server; not fields
     _job_request = None
+    _message = None
     _client_is_async = False
 
     @property
@@ -169,6 +170,29 @@ class EnrichedActionRequest(ActionRequest):
         }
         return enriched
 
+    @classmethod
+    def of_message(
+        cls,
+        action: Body,
+        job_request: Body,
+        switches: RequestSwitchSet,
+        server: ActionServer,
+        run_coroutine: RunCoroutine,
+    ) -> EnrichedActionRequest:
+        """As ``of_job``, straight from a sound message; the request of the job is made if its client is asked for."""
+        enriched = cls.__new__(cls)
+        enriched.__dict__ = {
+            "action": action["action"],
+            "body": action.get("body", {}),
+            "switches": switches,
+            "context": job_request["context"],
+            "control": job_request["control"],
+            "run_coroutine": run_coroutine,
+            "_message": {**job_request, "context": job_request["context"].copy()},  # as it came, for the client
+            "_server": server,
+        }
+        return enriched
+
     def share_client_of(self, job_request: EnrichedJobRequest) -> None:
         """Have the same client as the job, made when it is first asked for in either."""
         del self.client
@@ -181,6 +205,11 @@ class EnrichedActionRequest(ActionRequest):
 
     def _make_client(self) -> Any:
         job_request: EnrichedJobRequest | None = self._job_request
+        message: Body | None = self._message
+        if job_request is None and message is not None and self.run_coroutine is not None:
+            server: Any = self._server
+            job_request = EnrichedJobRequest.with_client_on_demand(message, server, self.run_coroutine)
+            self._job_request = job_request
         if job_request is None:
             return None
         return job_request.async_client() if self._client_is_async else job_request.client

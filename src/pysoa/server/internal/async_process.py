@@ -15,7 +15,7 @@ from pysoa.common.serializer.errors import SerializationError
 from pysoa.common.threads import in_thread
 from pysoa.common.transport.errors import MessageReceiveTimeout, PySOATransportError, TransientPySOATransportError
 from pysoa.server.async_server import AsyncServer
-from pysoa.server.internal.harakiri import HarakiriInterrupt, end_process
+from pysoa.server.internal.harakiri import HarakiriInterrupt, end_process, end_process_later
 from pysoa.server.internal.process import ServerProcess
 from pysoa.server.internal.signals import handled
 
@@ -177,7 +177,8 @@ class AsyncServerProcess(ServerProcess):
         idle_after = server.settings["transport"].get("kwargs", {}).get("receive_timeout_in_seconds", 5)
         while True:
             if self.watch is not None:
-                self.watch.begin()  # harakiri strikes a loop that does not come by here
+                # Harakiri strikes a loop that does not come by here; what holds it up may have begun just before.
+                self.watch.goes_round(monotonic() + _TICK_IN_SECONDS)
             if server.shutting_down and not self._is_stopping:
                 self._begin_stop()
             if self._engine is not None and not self._engine.jobs_running:
@@ -197,6 +198,14 @@ class AsyncServerProcess(ServerProcess):
     def _stop_taking(self) -> None:
         if self._event_loop is not None:
             self._event_loop.call_soon_threadsafe(self._begin_stop)
+
+    def shutdown_asked(self) -> None:
+        try:
+            super().shutdown_asked()
+        except SystemExit:
+            # Jobs that do not let themselves be cancelled, and threads, would keep the process from ending.
+            end_process_later()
+            raise
 
     def _begin_stop(self) -> None:
         if self._is_stopping or self._engine is None:

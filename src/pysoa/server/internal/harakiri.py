@@ -19,7 +19,7 @@ from typing import Final, NoReturn
 
 from pysoa.server.internal.signals import SignalHandler
 
-__all__ = ("HarakiriInterrupt", "HarakiriWatch", "end_process", "thread_status")
+__all__ = ("HarakiriInterrupt", "HarakiriWatch", "end_process", "end_process_later", "thread_status")
 
 EXIT_SECONDS: Final = 5.0
 
@@ -49,6 +49,13 @@ class HarakiriWatch:
     def begin(self) -> None:
         """A job, or another step that may hang, begins; its time starts to run."""
         self._began = time.monotonic()
+        if not self._is_set:
+            self._set(self._timeout_in_seconds)
+
+    def goes_round(self, until: float) -> None:
+        """An event loop goes round, and will come by again: the time of what holds it up runs from this moment."""
+        if self._began is None or until > self._began:
+            self._began = until
         if not self._is_set:
             self._set(self._timeout_in_seconds)
 
@@ -113,3 +120,13 @@ def end_process(last_words: Callable[[], None]) -> NoReturn:
     thread.start()
     thread.join(EXIT_SECONDS)
     os._exit(1)
+
+
+def end_process_later() -> None:
+    """End the process in a few seconds, should it not have ended by itself."""
+
+    def leave() -> None:
+        time.sleep(EXIT_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=leave, name="pysoa-forced-end", daemon=True).start()

@@ -168,6 +168,7 @@ class AsyncRedisClientTransport(AsyncClientTransport):
                 reply.failed(late or MessageSendTimeout(f"Cannot send in time for service {self.service_name}"))
             await reply.sent
         except asyncio.CancelledError:
+            reply.sent.cancel()
             self.forget((request_id,))
             raise
         return reply.future if reply.is_awaited else None

@@ -56,6 +56,7 @@ SERVER_RIGHTS: Final = (
 CLIENT_RIGHTS: Final = (
     *_CONNECTING,
     Right(("client|id",), None, "to be told apart in logs of the broker", True),
+    Right(("client|unblock",), None, "in asyncio, to await another service's answers at once, not 0.1 s later", True),
     Right(("rpush", "expire"), REQUESTS, "to send requests"),
     Right(("evalsha", "eval", "llen", "ttl"), REQUESTS, "to send requests only where there is room"),
     Right(("lrem",), REQUESTS, "to take a request back that nobody will serve", True),
