@@ -12,7 +12,7 @@ from tests.support.brokers import (
     timeless,
     tls_broker,
 )
-from tests.support.gateway import gateway
+from tests.support.gateway import gateway, is_async
 from tests.support.leaks import nothing_is_left_behind, nothing_is_lost_in_event_loops
 from tests.support.processes import start_module, start_process
 from tests.support.scripted_broker import scripted_broker
@@ -23,6 +23,7 @@ __all__ = (
     "fault_proxy",
     "fresh_broker",
     "gateway",
+    "is_async",
     "nothing_is_left_behind",
     "nothing_is_lost_in_event_loops",
     "scripted_broker",

@@ -12,9 +12,11 @@ import pytest
 from pysoa.cli.broker import Broker
 from pysoa.common.errors import PySOAError
 from tests.support.brokers import freeze, frozen, restarted, thaw
-from tests.support.gateway import REQUEST_KEY, Gateway, call, fails_in_time, is_right_again, send
+from tests.support.gateway import BOTH_GATEWAYS, REQUEST_KEY, Gateway, call, fails_in_time, is_right_again, send
 from tests.support.proxies import FaultProxy
 from tests.support.raw import command, wait_until
+
+pytestmark = BOTH_GATEWAYS
 
 # Networks
 
@@ -175,16 +177,17 @@ def test_a_port_that_refuses_connections(broker: Broker, gateway: Gateway, fault
 
 
 def test_a_push_whose_reply_is_lost_is_never_sent_again(
-    broker: Broker, gateway: Gateway, fault_proxy: FaultProxy
+    broker: Broker, gateway: Gateway, fault_proxy: FaultProxy, is_async: bool
 ) -> None:
     client = gateway.client(fault_proxy)
     send(client, 1)
     command(broker.url, "DEL", REQUEST_KEY)
     fault_proxy.blackhole("to_client")
 
-    assert fails_in_time(client, 2, timeout=0.5).outcome == "unknown"
+    outcome = fails_in_time(client, 2, timeout=0.5).outcome
 
-    assert command(broker.url, "LLEN", REQUEST_KEY) == 1
+    # In an event loop the first request's answer is awaited on the open connection, and no second one can be opened.
+    assert (outcome, command(broker.url, "LLEN", REQUEST_KEY)) == (("not_sent", 0) if is_async else ("unknown", 1))
 
 
 # Brokers
@@ -269,8 +272,10 @@ def test_a_call_that_waits_longer_than_the_broker_is_frozen_succeeds(fresh_broke
 
 
 def test_an_interrupt_in_the_middle_of_a_call_costs_that_call_only(
-    broker: Broker, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+    broker: Broker, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, is_async: bool
 ) -> None:
+    if is_async:
+        pytest.skip("an interrupt cancels the task that waits, which is tried elsewhere")
     from pysoa.common.transport.redis_gateway.connection import RedisConnection
 
     gateway.worker(broker)

@@ -12,7 +12,7 @@ from pysoa.cli.broker import Broker
 from pysoa.common.transport.base import ReceivedMessage
 from pysoa.common.transport.errors import MessageReceiveTimeout, ServiceUnavailable
 from pysoa.common.transport.redis_gateway.rights import CLIENT_RIGHTS, SERVER_RIGHTS, Right, acl_rules
-from tests.support.gateway import REQUEST_KEY, SERVICE, Gateway, answer_to, call, number_of, send
+from tests.support.gateway import BOTH_GATEWAYS, REQUEST_KEY, SERVICE, Gateway, answer_to, call, number_of, send
 from tests.support.raw import RawConnection, command, wait_until
 
 
@@ -36,6 +36,7 @@ def guarded(broker: Broker) -> Iterator[tuple[str, str]]:
     command(broker.url, "ACL", "DELUSER", "svc", "web")
 
 
+@BOTH_GATEWAYS
 def test_nothing_is_refused_with_the_least_rights(broker: Broker, gateway: Gateway, guarded: tuple[str, str]) -> None:
     server_host, client_host = guarded
     command(broker.url, "ACL", "LOG", "RESET")
@@ -106,6 +107,7 @@ def without(rule: str, right: str) -> str:
     return " ".join(words).replace("( ", "(")
 
 
+@BOTH_GATEWAYS
 @pytest.mark.parametrize("right", optional(SERVER_RIGHTS))
 def test_a_server_works_without_an_optional_right(
     broker: Broker, gateway: Gateway, guarded: tuple[str, str], right: str
@@ -131,6 +133,7 @@ def test_a_server_works_without_an_optional_right(
     assert worker.faults == []
 
 
+@BOTH_GATEWAYS
 @pytest.mark.parametrize("right", optional(CLIENT_RIGHTS))
 def test_a_client_works_without_an_optional_right(
     broker: Broker, gateway: Gateway, guarded: tuple[str, str], right: str

@@ -202,17 +202,20 @@ class Gateway:
     A host is a broker, a proxy, or whatever the setting ``hosts`` takes.
     """
 
+    client_class: type[RedisClientTransport] = RedisClientTransport
+    server_class: type[RedisServerTransport] = RedisServerTransport
+
     def __init__(self) -> None:
         self._stack = contextlib.ExitStack()
         self._stack.callback(_close_backends)
 
     def client(self, *hosts: Any, **settings: Any) -> RedisClientTransport:
-        client = RedisClientTransport(SERVICE, **_settings(hosts, settings))
+        client = self.client_class(SERVICE, **_settings(hosts, settings))
         self._stack.callback(client.close)
         return client
 
     def server(self, *hosts: Any, **settings: Any) -> RedisServerTransport:
-        server = RedisServerTransport(SERVICE, **_settings(hosts, settings))
+        server = self.server_class(SERVICE, **_settings(hosts, settings))
         self._stack.callback(server.close)
         return server
 
@@ -222,7 +225,7 @@ class Gateway:
         handle: Callable[[ReceivedMessage], dict[str, Any] | None] = answer_to,
         **settings: Any,
     ) -> Worker:
-        worker = Worker(RedisServerTransport(SERVICE, **_settings(hosts, settings)), handle)
+        worker = Worker(self.server_class(SERVICE, **_settings(hosts, settings)), handle)
         self._stack.callback(worker.stop)
         return worker
 
@@ -244,8 +247,20 @@ def _close_backends() -> None:
 
 
 @pytest.fixture
-def gateway() -> Iterator[Gateway]:
+def is_async() -> bool:
+    """Whether the ends of the gateway are those of asyncio."""
+    return False
+
+
+BOTH_GATEWAYS = pytest.mark.parametrize("is_async", [False, True], ids=["blocking", "asyncio"])
+"""Marks tests of ``gateway``, or modules of them, that hold for both."""
+
+
+@pytest.fixture
+def gateway(is_async: bool) -> Iterator[Gateway]:
     """Makes the ends of the Redis gateway."""
-    maker = Gateway()
+    from tests.support.async_gateway import AsyncGateway
+
+    maker = AsyncGateway() if is_async else Gateway()
     yield maker
     maker.close()

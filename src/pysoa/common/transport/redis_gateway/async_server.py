@@ -44,6 +44,7 @@ __all__ = ("AsyncRedisServerTransport",)
 _logger = logging.getLogger(__name__)
 
 _SLICE_IN_SECONDS: Final = 5.0
+_TURN_IN_SECONDS: Final = 0.1  # of one of several masters, which may be more than the free slots
 _SEND_LIMIT_IN_SECONDS: Final = 0.5  # a slow or full reply queue must not keep answers in memory
 # More than a blocking worker takes: begun is not done, and large batches spare three processes many a wake-up.
 _WORK_IN_HAND_IN_SECONDS: Final = 0.002
@@ -133,7 +134,7 @@ class RequestLine(AsyncLine):
             self.main.lose(BrokerLost(str(refusal)))
 
     def pop_ended(self) -> None:
-        super().pop_ended()
+        self.transport.flush_lines(self)
         self.transport.release_waiters()
 
     def main_lost(self, error: BrokerError) -> None:
@@ -295,9 +296,7 @@ class AsyncRedisServerTransport(AsyncServerTransport):
         self._waiters.append(waiter)
         if not self._lines:
             await self._open_lines()
-        for line in self._lines:
-            if not line.is_popping:
-                line.schedule_flush()
+        self.flush_lines(self._last_line)
         try:
             await waiter
         except asyncio.CancelledError:
@@ -318,6 +317,19 @@ class AsyncRedisServerTransport(AsyncServerTransport):
             raise MessageReceiveError(f"Cannot get connection: {error}") from error
         if not self._lines:
             self._lines = [RequestLine(master, self) for master in masters]
+            if len(masters) > 1:
+                self.slice_in_seconds = min(self.slice_in_seconds, _TURN_IN_SECONDS)
+                self._standard_pop = blocking_pop(self._key, self.slice_in_seconds)
+
+    def flush_lines(self, last: RequestLine | None) -> None:
+        """Send what is to be sent, and pop where slots are free: the line that has popped last comes last."""
+        lines = self._lines
+        if last is not None and len(lines) > 1:
+            after = lines.index(last) + 1
+            lines = lines[after:] + lines[:after]
+        for line in lines:
+            if not line.is_popping:
+                line.schedule_flush()
 
     def _wake(self) -> None:
         while self._waiters:
