@@ -368,9 +368,12 @@ class AsyncServer:
     def _strike(self, running: _Running, now: float) -> None:
         """End a job that has run for longer than the harakiri timeout; the second time, it is past that."""
         grace = self._harakiri["shutdown_grace"]
-        if running.is_struck or running.thread_action is not None:
-            where = f", in the action {printable(running.thread_action)}" if running.thread_action else ""
-            self.on_stuck(f"A job does not stop after {self._harakiri['timeout']} seconds{where}")
+        after = self._harakiri["timeout"] + (grace if running.is_struck else 0)
+        if running.thread_action is not None:
+            name = printable(running.thread_action)
+            self.on_stuck(f"The action {name} hangs on its thread after {after} seconds, and nothing can stop it there")
+        elif running.is_struck:
+            self.on_stuck(f"A job goes on after {after} seconds, though it was cancelled")
         if running.is_struck:
             running.limit = NEVER
             return

@@ -61,7 +61,7 @@ class AsyncServerProcess(ServerProcess):
         except HarakiriInterrupt:
             self._struck_outside_of_jobs()
         if self._is_stuck:
-            end_process(self._last_words)  # what is stuck would keep the process from ending
+            end_process(self._server.metrics.publish_all)  # what is stuck would keep the process from ending
 
     async def _run(self) -> None:
         """Start, serve until the shutdown, end."""
@@ -219,7 +219,7 @@ class AsyncServerProcess(ServerProcess):
 
     def _job_is_stuck(self, text: str) -> None:
         """A job does not end that has run for too long: drain, and end the process at the latest after the grace."""
-        self._logger.error("%s; shutting down", text)
+        self._log_threads(None, f"{text}; shutting down")
         self._server._record("server.error.harakiri", harakiri_level="server")
         self._server.exit_code = 1
         self._is_stuck = True

@@ -236,16 +236,19 @@ class ServerProcess:
         self._server.exit_code = 1
         if self.watch is not None:
             self.watch.allow_grace(limits["shutdown_grace"])
-        status = thread_status(frame)
-        self._logger.warning(
-            "No activity for %s seconds, triggering harakiri with grace period of %s seconds",
-            limits["timeout"],
-            limits["shutdown_grace"],
-            extra={"data": {"thread_status": status}},
+        self._log_threads(
+            frame,
+            f"No activity for {limits['timeout']} seconds, triggering harakiri with grace period of "
+            f"{limits['shutdown_grace']} seconds",
         )
+        raise HarakiriInterrupt
+
+    def _log_threads(self, frame: FrameType | None, text: str) -> None:
+        """Say that something hangs, and where each thread is."""
+        status = thread_status(frame)
+        self._logger.warning("%s", text, extra={"data": {"thread_status": status}})
         stacks = "\n".join(f"{name}:\n{''.join(lines)}" for name, lines in status.items())
         self._logger.info("Current thread status at harakiri trigger:\n%s", stacks)
-        raise HarakiriInterrupt
 
     def _last_words(self) -> None:
         grace = self._server.settings["harakiri"]["shutdown_grace"]
