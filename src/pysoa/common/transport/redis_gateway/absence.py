@@ -16,7 +16,6 @@ from pysoa.common.transport.redis_gateway.presence import Presence
 __all__ = (
     "ASK_AFTER_SECONDS",
     "ASK_AGAIN_AFTER_SECONDS",
-    "ASK_WHILE_WAITING_AFTER_SECONDS",
     "MISTRUST_IN_SECONDS",
     "MOST_SUSPICIOUS",
     "AbsenceWatch",
@@ -25,7 +24,7 @@ __all__ = (
 # A reply that is not there after so long makes it worth asking whether anybody serves at all.
 ASK_AFTER_SECONDS: Final = 0.02
 ASK_AGAIN_AFTER_SECONDS: Final = 0.25
-ASK_WHILE_WAITING_AFTER_SECONDS: Final = 1.0
+_ASK_WHILE_WAITING_AFTER_SECONDS: Final = 1.0
 MISTRUST_IN_SECONDS: Final = 300.0
 _LOOK_UP_LIMIT_IN_SECONDS: Final = 0.25
 _NEVER: Final = float("-inf")
@@ -64,7 +63,7 @@ class AbsenceWatch:
         if now < mailbox.ask_at:
             return
         limit = min(until, now + _LOOK_UP_LIMIT_IN_SECONDS)
-        mailbox.ask_at = now + ASK_WHILE_WAITING_AFTER_SECONDS
+        mailbox.ask_at = now + _ASK_WHILE_WAITING_AFTER_SECONDS
         waiting = [item for item in mailbox.suspicious if item[0] in mailbox.outstanding]
         mailbox.suspicious = waiting
         for master, group in itertools.groupby(waiting, key=lambda item: item[1]):

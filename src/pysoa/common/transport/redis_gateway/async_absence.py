@@ -11,7 +11,6 @@ from pysoa.common.transport.redis_gateway import presence
 from pysoa.common.transport.redis_gateway.absence import (
     ASK_AFTER_SECONDS,
     ASK_AGAIN_AFTER_SECONDS,
-    ASK_WHILE_WAITING_AFTER_SECONDS,
     MISTRUST_IN_SECONDS,
     MOST_SUSPICIOUS,
 )
@@ -86,7 +85,7 @@ class AsyncAbsenceWatch:
     def _judge(self, found: Presence) -> None:
         suspicious = self._suspicious(monotonic())
         if found is not Presence.ABSENT or not suspicious:
-            self._again(ASK_WHILE_WAITING_AFTER_SECONDS if suspicious else ASK_AGAIN_AFTER_SECONDS)
+            self._again(ASK_AGAIN_AFTER_SECONDS)
             return
         taken_back: list[AwaitedReply] = []
         left = len(suspicious)
