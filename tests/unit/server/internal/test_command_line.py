@@ -62,6 +62,7 @@ def test_settings_of_django_are_those_of_its_own_module(monkeypatch: pytest.Monk
 
 def test_django_must_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "django", None)
+    monkeypatch.setitem(sys.modules, "django.conf", None)  # another test may have imported it
 
     with pytest.raises(ImportError, match="You must install Django if you enable Django support in your service"):
         load_django_settings()
