@@ -64,8 +64,10 @@ class ClientOnLoop:
         self._loop.run(send())
 
     def receive_response_message(self, timeout: float | None = None) -> ReceivedMessage:
-        if not self.requests_outstanding and self._awaited.ended.empty():
-            return NO_MESSAGE
+        if not self.requests_outstanding:
+            self._loop.run(asyncio.sleep(0))  # a reply that has just come is told of a turn of the loop later
+            if self._awaited.ended.empty():
+                return NO_MESSAGE
         try:
             while (reply := self._awaited.ended.get(timeout=(timeout or 5.0) + _MARGIN_IN_SECONDS)).cancelled():
                 pass
