@@ -208,8 +208,8 @@ def test_without_prefetch_exactly_one_is_taken(broker: Broker, gateway: Gateway)
     client = gateway.client(broker)
     for number in range(50):
         send(client, number)
-    worker = gateway.worker(broker, handle=handle, prefetch=1)
-    wait_until(lambda: len(worker.served) == 50, "all are served")
+    gateway.worker(broker, handle=handle, prefetch=1)
+    wait_until(lambda: len(lengths) == 50, "all are served")
 
     assert lengths == list(range(49, -1, -1))
 

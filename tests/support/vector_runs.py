@@ -6,7 +6,7 @@ import importlib.util
 import json
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pysoa.cli.broker import Broker
@@ -14,7 +14,7 @@ from pysoa.common.protocol.frames import read_frame
 from pysoa.common.serializer import JSONSerializer, MsgpackSerializer
 from pysoa.common.serializer.base import Serializer
 from tests.support.processes import ROOT, Process, python
-from tests.support.raw import RawConnection
+from tests.support.raw import RawConnection, wait_until
 
 HAS_CONFORMITY = importlib.util.find_spec("conformity") is not None
 
@@ -141,9 +141,20 @@ class Lists:
     def drained(self, *servers: Process) -> set[str]:
         """Stop the servers, which finish what they have taken, and return the queues in which something is left."""
         for server in servers:
+            # One that no test has asked may still be starting, and does not know yet what to do with a signal.
+            server.wait_for_line("server starting up")
+        wait_until(self._are_all_announced(len(servers)), "the servers serve")
+        for server in servers:
             server.terminate()
         assert [server.wait() for server in servers] == [0] * len(servers)
         return {key.decode() for key in self.connection.command("KEYS", "pysoa:service.*")}
+
+    def _are_all_announced(self, count: int) -> Callable[[], bool]:
+        def are_announced() -> bool:
+            keys = self.connection.command("KEYS", "pysoa:presence.*")
+            return sum(self.connection.command("ZCOUNT", key, "1", "+inf") for key in keys) >= count
+
+        return are_announced
 
     def close(self) -> None:
         self.connection.close()
