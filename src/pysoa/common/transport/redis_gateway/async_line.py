@@ -183,10 +183,6 @@ class AsyncLine:
 
     # Opening
 
-    @property
-    def is_open(self) -> bool:
-        return self.main is not None
-
     async def open(self) -> None:
         """Open the main connection, if it is not open.
 

@@ -91,7 +91,6 @@ class _PoppedMore:
 
     def take(self, reply: Reply) -> None:
         line = self._line
-        line.has_backlog = isinstance(reply, list)
         if isinstance(reply, list):
             line.transport.popped(line, reply)  # type: ignore[arg-type]
 
@@ -104,7 +103,6 @@ class RequestLine(AsyncLine):
 
     Attributes:
         transport: what takes the requests.
-        has_backlog: whether the last pop of several has brought more than one.
         reserved: how many requests the pop under way may bring.
     """
 
@@ -113,7 +111,6 @@ class RequestLine(AsyncLine):
     def __init__(self, master: Master, transport: AsyncRedisServerTransport) -> None:
         super().__init__(master)
         self.transport = transport
-        self.has_backlog = False
         self.reserved = 0
 
     def wants_pop(self) -> bool:
