@@ -135,8 +135,8 @@ class AsyncRedisClientTransport(AsyncClientTransport):
         now = monotonic()
         timeout = timeout_in_seconds or self.core.receive_timeout_in_seconds
         reply = AwaitedReply(self.core, request_id, loop.create_future(), now + timeout)
-        route = self._open_route()
-        if route is not None:
+        first = self._turn() if self._routes else None
+        if first is not None and (route := self._routes[first]).line.main is not None:
             clock = route.line.master.clock
             life = request_life(
                 message_expiry_in_seconds, timeout, self.core.message_expiry_in_seconds, clocks_agree=clock.is_known
@@ -145,7 +145,7 @@ class AsyncRedisClientTransport(AsyncClientTransport):
             reply.frames = self.core.sealed(request_id, meta, body, clock.now() + life)
             self._send_by(route, reply, life, now)
         else:
-            self._send_slowly(reply, meta, body, message_expiry_in_seconds, timeout)
+            self._send_slowly(reply, meta, body, message_expiry_in_seconds, timeout, first)
         return reply.future
 
     async def send_request_message(
@@ -174,21 +174,33 @@ class AsyncRedisClientTransport(AsyncClientTransport):
         return reply.future if reply.is_awaited else None
 
     def _send_slowly(
-        self, reply: AwaitedReply, meta: dict[str, Any], body: Body, expiry: float | None, wait: float | None
+        self,
+        reply: AwaitedReply,
+        meta: dict[str, Any],
+        body: Body,
+        expiry: float | None,
+        wait: float | None,
+        first: int | None = None,
     ) -> None:
         """Send where the masters are still to be found, connected to, or chosen from."""
         assert self._loop is not None
-        task = self._loop.create_task(self._find_way(reply, meta, body, expiry, wait), name="pysoa-send")
+        task = self._loop.create_task(self._find_way(reply, meta, body, expiry, wait, first), name="pysoa-send")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _find_way(
-        self, reply: AwaitedReply, meta: dict[str, Any], body: Body, expiry: float | None, wait: float | None
+        self,
+        reply: AwaitedReply,
+        meta: dict[str, Any],
+        body: Body,
+        expiry: float | None,
+        wait: float | None,
+        first: int | None,
     ) -> None:
         try:
             # No time for the way beyond that of the message: whoever waits must hear in time.
             async with asyncio.timeout(reply.until - monotonic()):
-                route = await self._choose()
+                route = await self._choose(first)
         except TimeoutError:
             self.core.count("send.error.connection")
             reply.failed(MessageSendTimeout(f"Cannot get connection in time for service {self.service_name}"))
@@ -215,15 +227,11 @@ class AsyncRedisClientTransport(AsyncClientTransport):
             return
         self._send_by(route, reply, life, monotonic())
 
-    def _open_route(self) -> _Route | None:
-        """The way whose turn it is, if it is open."""
-        routes = self._routes
-        if not routes:
-            return None
-        route = routes[0] if len(routes) == 1 else routes[self.core.backend_layer.next_index(0.0)]
-        return route if route.line.main is not None else None
+    def _turn(self) -> int:
+        """Which way's turn it is. Each call asks once, for else it could be the same ones' turn for ever."""
+        return 0 if len(self._routes) == 1 else self.core.backend_layer.next_index(0.0)
 
-    async def _choose(self) -> _Route:
+    async def _choose(self, first: int | None) -> _Route:
         """The way whose turn it is, or the next one that can be opened.
 
         Raises:
@@ -235,7 +243,8 @@ class AsyncRedisClientTransport(AsyncClientTransport):
                     self._opening = asyncio.get_running_loop().create_task(self._open(), name="pysoa-find-masters")
                 await asyncio.shield(self._opening)
             routes = self._routes
-            first = self.core.backend_layer.next_index(monotonic())
+            if first is None:
+                first = self._turn()
             now = monotonic()
             order = [routes[(first + step) % len(routes)] for step in range(len(routes))]
             order.sort(key=lambda route: route.line.master.avoid_until > now)

@@ -2,7 +2,8 @@
 
 Each task that waits in ``receive_request_message`` is a free slot, and no more requests are popped than there are free
 slots: those that this worker cannot begin stay for others. While requests come faster than they are done, several are
-popped at once, as many as take about two milliseconds to begin.
+popped at once, as many as take about two milliseconds to begin. Pops wait on all masters at once, so that several may
+bring more than there are free slots for: the keeper puts back what has to wait.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import random
 import uuid
 from collections import OrderedDict, deque
 from collections.abc import Sequence
@@ -44,7 +46,7 @@ __all__ = ("AsyncRedisServerTransport",)
 _logger = logging.getLogger(__name__)
 
 _SLICE_IN_SECONDS: Final = 5.0
-_TURN_IN_SECONDS: Final = 0.1  # of one of several masters, which may be more than the free slots
+_TURN_IN_SECONDS: Final = 0.1  # of one of several masters, where its pop keeps a free slot from the others
 _SEND_LIMIT_IN_SECONDS: Final = 0.5  # a slow or full reply queue must not keep answers in memory
 # More than a blocking worker takes: begun is not done, and large batches spare three processes many a wake-up.
 _WORK_IN_HAND_IN_SECONDS: Final = 0.002
@@ -112,9 +114,24 @@ class RequestLine(AsyncLine):
         super().__init__(master)
         self.transport = transport
         self.reserved = 0
+        self._rest: asyncio.TimerHandle | None = None
 
     def wants_pop(self) -> bool:
-        return self.transport.free_slots(self) > 0
+        return self._rest is None and self.transport.free_slots(self) > 0
+
+    def rest(self) -> None:
+        """Leave the master alone for a while: there are others."""
+        if self._rest is None:
+            self._rest = self.loop.call_later(random.uniform(0.2, 1.0), self._rested)
+
+    def _rested(self) -> None:
+        self._rest = None
+        self.schedule_flush()
+
+    async def close(self) -> None:
+        if self._rest is not None:
+            self._rest.cancel()
+        await super().close()
 
     def next_pop(self) -> tuple[bytes, Sequence[Owed]]:
         transport = self.transport
@@ -314,7 +331,7 @@ class AsyncRedisServerTransport(AsyncServerTransport):
             raise MessageReceiveError(f"Cannot get connection: {error}") from error
         if not self._lines:
             self._lines = [RequestLine(master, self) for master in masters]
-            if len(masters) > 1:
+            if len(masters) > 1 and self.prefetch <= 1:
                 self.slice_in_seconds = min(self.slice_in_seconds, _TURN_IN_SECONDS)
                 self._standard_pop = blocking_pop(self._key, self.slice_in_seconds)
 
@@ -341,9 +358,10 @@ class AsyncRedisServerTransport(AsyncServerTransport):
         if self._is_stopping:
             return 0
         free = len(self._waiters) + self._is_waking - len(self._held)
-        for other in self._lines:
-            if other is not line and other.is_popping:
-                free -= other.reserved
+        if self.prefetch <= 1:
+            for other in self._lines:
+                if other is not line and other.is_popping:
+                    free -= other.reserved
         return free
 
     def pop_commands(self, line: RequestLine) -> tuple[bytes, int]:
@@ -366,17 +384,23 @@ class AsyncRedisServerTransport(AsyncServerTransport):
         self._faults.clear()
         if not self._begun_in_turn:
             self._turn_began = monotonic()
-        if len(self._lines) > 1:
+        is_one_of_several = len(self._lines) > 1
+        if is_one_of_several:
+            if not self._held:
+                self._line_of.clear()  # of what the keeper has put back
             self._line_of.update((id(frame), line) for frame in frames)
         self._held.extend(frames)
-        if len(self._held) > 1 and self._keeper is not None:
+        if (len(self._held) > 1 or is_one_of_several) and self._keeper is not None:
             self._keeper.job_began = monotonic()
             self._keeper.something_held()
         if not self._is_waking:
             self._wake()
 
     def line_fault(self, line: RequestLine, error: BrokerError) -> None:
-        """A connection has broken or could not be opened: one of those who wait is told, and tries again."""
+        """A connection has broken or could not be opened: one of those who wait is told, and tries again.
+
+        While other masters serve, nobody is told, and this one is tried again after a while.
+        """
         if self._keeper is not None:
             self._keeper.announce_again()
         if self._is_stopping:
@@ -389,7 +413,10 @@ class AsyncRedisServerTransport(AsyncServerTransport):
         else:
             self.core.count("receive.error.connection")
             fault = MessageReceiveError(f"Cannot get connection: {error}")
-        if not self._faults:
+        if any(other.main is not None for other in self._lines if other is not line):
+            line.rest()
+            self.flush_lines(line)  # a free slot is another's now
+        elif not self._faults:
             self._faults.append(fault)
             self._wake()
 

@@ -175,8 +175,7 @@ class Keeper:
         until = monotonic() + _LIMIT_IN_SECONDS
         frames: list[bytes] = []
         try:
-            master = self._core.backend_layer.masters(until)[0]
-            connection = master.take(until)
+            master, connection = self._connection(until)
             try:
                 # Only now that there is a connection: what cannot be put back is better kept.
                 frames = self._take_held()
@@ -194,6 +193,14 @@ class Keeper:
             if frames:
                 # Perhaps the broker has them, perhaps not: running them could run them twice.
                 _logger.warning("Could not put %d requests back: %s", len(frames), error)
+
+    def _connection(self, until: float) -> tuple[Master, RedisConnection]:
+        """A connection to the first master that can be reached: all queues of the service are equal."""
+        *others, last = self._core.backend_layer.masters(until)
+        for master in others:
+            with contextlib.suppress(BrokerError):
+                return master, master.take(until)
+        return last, last.take(until)
 
     def _take_held(self) -> list[bytes]:
         frames: list[bytes] = []
