@@ -12,12 +12,13 @@
 ifndef PYTHON
 PYTHON := $(shell scripts/find-python)
 endif
-JOBS ?= $(shell cores=`getconf _NPROCESSORS_ONLN`; echo $$(( cores < 4 ? cores : 4 )))
+# Tests mostly wait for brokers and processes; more at a time would make those late that are about time.
+JOBS ?= $(shell cores=`getconf _NPROCESSORS_ONLN`; echo $$(( cores < 4 ? cores + 1 : 4 )))
 ARGS ?=
 
 ENVIRONMENT = $(PYTHON) scripts/environment.py
 WORK = --extras embedded,currency,fast --groups test,lint --optional-groups web
-PYTEST = -m pytest -q -n $(JOBS)
+PYTEST = -m pytest -q -n $(JOBS) --dist worksteal
 
 .PHONY: help demo test check bench format test-lowest test-matrix clean python
 

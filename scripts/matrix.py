@@ -108,7 +108,19 @@ def run(one: Set, jobs: str) -> str:
     tests = [folder for folder in one.tests if (ROOT / folder).is_dir()]
     print(f"{one.name}: {' '.join(tests)} on {describe(environment / 'bin' / 'python', server)}", flush=True)
     code = subprocess.run(
-        [environment / "bin" / "python", "-m", "pytest", "-q", "-n", jobs, "-p", "no:cacheprovider", *tests],
+        [
+            environment / "bin" / "python",
+            "-m",
+            "pytest",
+            "-q",
+            "-n",
+            jobs,
+            "--dist",
+            "worksteal",
+            "-p",
+            "no:cacheprovider",
+            *tests,
+        ],
         check=False,
         cwd=ROOT,
         env={**os.environ, "PYSOA_TEST_BROKER": server},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 from tests.support.brokers import (
     _session_broker,
     broker,
@@ -34,3 +36,8 @@ __all__ = (
     "timeless",
     "tls_broker",
 )
+
+
+def pytest_configure() -> None:
+    # A shell has commands in the background ignore it, and whatever they start inherits that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -106,7 +106,7 @@ def test_futures_of_all_kinds_wait_for_what_was_sent(door: Any) -> None:
 
 
 def test_a_future_can_be_asked_again_after_a_timeout(door: Any, in_event_loop: None) -> None:
-    future = door.call_action_future("outer", "async_sleep", {"seconds": 0.3})
+    future = door.call_action_future("outer", "async_sleep", {"seconds": 0.6})
 
     with pytest.raises(MessageReceiveTimeout):
         future.result(timeout=0.05)

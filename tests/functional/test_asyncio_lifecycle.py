@@ -102,7 +102,7 @@ def test_a_job_that_is_suspended_for_too_long_is_called_off_and_the_server_lives
 
     assert other.result().errors == []
     assert codes(stuck.result()) == ["ACTION_TIMEOUT"]
-    assert 1.0 <= time.monotonic() - began < 1.5
+    assert 1.0 <= time.monotonic() - began < 3
     assert client.call_action(SERVICE, "echo", {"token": 1}, timeout=TIMEOUT).body == {"token": 1}
     assert server.returncode is None
 
@@ -137,7 +137,7 @@ def test_a_plain_action_that_holds_the_loop_up_is_struck_and_the_others_are_answ
     stuck = begin(services, client, "note_in_loop", seconds=60)
 
     assert codes(stuck.result()) == ["ACTION_TIMEOUT"]
-    assert 1.0 <= time.monotonic() - began < 2.0
+    assert 1.0 <= time.monotonic() - began < 3
     assert [other.result().errors for other in others] == [[]] * 10
     assert server.wait(5) == 1
     assert "triggering harakiri" in server.output

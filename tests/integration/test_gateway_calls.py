@@ -341,7 +341,7 @@ def test_a_timeout_ends_in_time_and_leaves_the_request_outstanding(broker: Broke
     with pytest.raises(MessageReceiveTimeout, match="No message received for service svc"):
         client.receive_response_message(0.3)
 
-    assert 0.3 <= time.monotonic() - began < 0.5
+    assert 0.3 <= time.monotonic() - began < 2
     assert client.requests_outstanding == 1
     answer(server, server.receive_request_message())
     assert client.receive_response_message(5).request_id == request_id

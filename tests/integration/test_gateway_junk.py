@@ -128,7 +128,7 @@ def test_junk_alone_ends_in_a_timeout_in_time(broker: Broker, gateway: Gateway) 
         stop.set()
         thread.join()
 
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 2
 
 
 def test_a_reply_queue_of_another_type_is_an_error_at_once(broker: Broker, gateway: Gateway) -> None:

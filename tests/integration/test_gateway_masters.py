@@ -92,7 +92,7 @@ def test_a_request_on_any_master_is_served_soon_by_a_worker_that_waits(brokers: 
             began = time.monotonic()
             lone.send_request_message(next_id(), meta(), job(served))
             wait_until(lambda: len(worker.served) > served, "it is served")  # noqa: B023
-            assert time.monotonic() - began < 0.5
+            assert time.monotonic() - began < 2
 
 
 @BOTH_GATEWAYS

@@ -147,7 +147,7 @@ def test_a_client_works_without_an_optional_right(
     began = time.monotonic()
     with pytest.raises(MessageReceiveTimeout):
         call(client, 6, timeout=0.3)
-    assert time.monotonic() - began < 0.8
+    assert time.monotonic() - began < 2
 
 
 def test_characters_of_patterns_in_a_name_stand_for_themselves(broker: Broker) -> None:

@@ -68,7 +68,7 @@ def test_a_sentinel_that_hangs_or_is_down_does_not_matter_while_another_answers(
     client.core.backend_layer.masters(monotonic() + 1)[0].moved()
     assert call(client, 4) == 4
 
-    assert time.monotonic() - began < 0.5  # the one that answered is asked first from then on
+    assert time.monotonic() - began < 0.9  # the one that answered is asked first from then on
 
 
 def test_no_sentinel_that_answers_is_an_error_in_time(gateway: Gateway, silent_port: int) -> None:
@@ -78,7 +78,7 @@ def test_no_sentinel_that_answers_is_an_error_in_time(gateway: Gateway, silent_p
     with pytest.raises(MessageSendError, match="Cannot get connection: Could not get master info") as raised:
         call(client, timeout=0.6)
 
-    assert time.monotonic() - began < 1.1
+    assert time.monotonic() - began < 2
     assert raised.value.outcome == "not_sent"
 
 

