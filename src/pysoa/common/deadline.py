@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from contextvars import ContextVar, Token
-from typing import Any
+from contextvars import ContextVar
 
 from pysoa.common.clock import monotonic
 
@@ -23,10 +22,8 @@ current_deadline = _deadline.get
 set_deadline = _deadline.set
 """Set that moment; gives a token for ``reset_deadline``."""
 
-
-def reset_deadline(token: Token[Any]) -> None:
-    """Put back what was there before ``set_deadline``."""
-    _deadline.reset(token)
+reset_deadline = _deadline.reset
+"""Put back what was there before ``set_deadline``."""
 
 
 def time_left() -> float | None:

@@ -33,9 +33,10 @@ def printable(text: str, maximum_length: int = MAXIMUM_ID_LENGTH) -> str:
     )
 
 
-# Stacks as linked pairs (top, below): immutable, so threads, tasks and coroutines cannot disturb each other's. The
-# asyncio server, which counts its steps, sets and resets them itself.
-_contexts: ContextVar[tuple[Mapping[str, Any], Any] | None] = ContextVar("pysoa_logging_contexts", default=None)
+# Stacks as linked tuples (top, below): immutable, so threads, tasks and coroutines cannot disturb each other's. The
+# asyncio server, which counts its steps, sets and resets them itself; it puts the request id third, rather than copy a
+# context for each job that few records ask for.
+_contexts: ContextVar[tuple[Any, ...] | None] = ContextVar("pysoa_logging_contexts", default=None)
 _action_names: ContextVar[tuple[str, Any] | None] = ContextVar("pysoa_logging_action_names", default=None)
 
 
@@ -60,7 +61,7 @@ class PySOALogContextFilter(logging.Filter):
         if top is None:
             record.correlation_id = record.request_id = "--"
         else:
-            context = top[0]
+            context = _context_of(top)
             record.correlation_id = _shown_id(context.get("correlation_id"))
             record.request_id = _shown_id(context.get("request_id"))
         record.service_name = self._service_name or "unknown"
@@ -91,7 +92,7 @@ class PySOALogContextFilter(logging.Filter):
     def get_logging_request_context(cls) -> Mapping[str, Any] | None:
         """The context that was pushed last, or None."""
         top = _contexts.get()
-        return None if top is None else top[0]
+        return None if top is None else _context_of(top)
 
     @classmethod
     def set_logging_action_name(cls, action_name: str) -> None:
@@ -115,6 +116,11 @@ class PySOALogContextFilter(logging.Filter):
     def set_service_name(cls, service_name: str) -> None:
         """Set the name of the service of this process."""
         PySOALogContextFilter._service_name = service_name
+
+
+def _context_of(entry: tuple[Any, ...]) -> Mapping[str, Any]:
+    context: Mapping[str, Any] = entry[0]
+    return context if len(entry) == 2 else {**context, "request_id": entry[2]}
 
 
 def _shown_id(value: Any) -> Any:

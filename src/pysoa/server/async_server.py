@@ -27,7 +27,15 @@ from pysoa.common.logging import printable
 from pysoa.common.serializer.values import plain
 from pysoa.common.stacks import Task, build_stack
 from pysoa.common.transport.async_base import AsyncServerTransport
-from pysoa.common.types import ActionResponse, Body, JobResponse, job_response, job_response_message
+from pysoa.common.types import (
+    ActionResponse,
+    Body,
+    Context,
+    JobResponse,
+    answer_message,
+    job_response,
+    job_response_message,
+)
 from pysoa.server import jobs
 from pysoa.server.coroutine import Coroutine
 from pysoa.server.errors import JobError
@@ -54,20 +62,20 @@ class _Running:
         is_cancelled: whether it was told to stop.
         is_due: whether its time was found to be over once; it is told to stop the second time.
         is_late: whether it was told so because its caller has stopped waiting.
+        is_struck: whether it was told so because it has run for too long.
         thread_action: the blocking action that runs for it on a thread, which nothing can stop.
     """
 
-    __slots__ = ("deadline", "is_cancelled", "is_due", "is_late", "is_struck", "limit", "task", "thread_action")
+    is_cancelled = False
+    is_due = False
+    is_late = False
+    is_struck = False
+    thread_action: str | None = None
 
     def __init__(self, task: asyncio.Task[Any], moment: float | None, limit: float) -> None:
         self.task = task
         self.deadline = NEVER if moment is None else moment
         self.limit = limit
-        self.is_cancelled = False
-        self.is_due = False
-        self.is_late = False
-        self.is_struck = False
-        self.thread_action: str | None = None
 
 
 class AsyncServer:
@@ -108,6 +116,7 @@ class AsyncServer:
         self._process_job, _ = build_stack([(each.job, is_async) for each, is_async in self._middleware], base, True)
         self._is_plain = (
             not self._middleware
+            and type(server).process_job is Server.process_job
             and type(server).execute_job is Server.execute_job
             and server.request_class is EnrichedActionRequest
             and not server._makes_own_clients
@@ -149,18 +158,25 @@ class AsyncServer:
         if (watch := server._process.watch) is not None:
             watch.goes_round(now)
         moment = jobs.deadline(meta, job_request, now, transport.seconds_until)
-        running = self._running[task] = _Running(task, moment, now + self._harakiri_timeout)
-        if running.limit < self._alarm.at or running.deadline < self._alarm.at:
-            self._alarm.ring_by(min(running.limit, running.deadline))
-        log_context = {**jobs.request_context(job_request), "request_id": request_id}
-        log_token = _log_contexts.set((log_context, _log_contexts.get()))
+        limit = now + self._harakiri_timeout
+        running = self._running[task] = _Running(task, moment, limit)
+        if limit < (at := self._alarm.at) or running.deadline < at:
+            self._alarm.ring_by(min(limit, running.deadline))
+        context = jobs.request_context(job_request).copy()
+        log_token = _log_contexts.set((context, _log_contexts.get(), request_id))
         deadline_token = set_deadline(moment)
         try:
             logs = server.job_logger.isEnabledFor(server.request_log_success_level)
             if logs:
                 server._log_request(job_request)
-            message, failed = server._message_of(await self._response_to(job_request), meta)
-            if not jobs.is_response_suppressed(job_request) and not running.is_late:
+            refusal = None if self._pre_hook is None else await self._refusal_of_hook(self._pre_hook)
+            if self._is_plain and refusal is None and (action := jobs.only_action(job_request)) is not None:
+                message, failed = await self._answer_plainly(action, job_request, context, meta)
+                is_awaited = True
+            else:
+                message, failed = server._message_of(refusal or await self._response_to(job_request), meta)
+                is_awaited = not jobs.is_response_suppressed(job_request)
+            if is_awaited and not running.is_late:
                 try:
                     body = message if transport.encodes_values else plain(message)
                     await transport.send_response_message(request_id, meta, body)
@@ -183,12 +199,20 @@ class AsyncServer:
                 except Exception as error:  # boundary: a hook must not end the loop
                     server._faults.note("perform_post_request_actions failed", error, with_traceback=True)
 
+    async def _refusal_of_hook(self, pre_hook: Callable[[], Any]) -> JobResponse | None:
+        """Call the hook before a request. What it raises is in the response that it then has."""
+        try:
+            await _settled(pre_hook())
+        except HarakiriInterrupt:
+            return self.server._job_timeout()
+        except Exception as error:  # boundary: hooks must not end the loop
+            return self.server.handle_unhandled_exception(error, JobResponse)
+        return None
+
     async def _response_to(self, job_request: Body) -> JobResponse:
-        """The response to a request; whatever hooks and overrides raise is in it."""
+        """The response to a request; whatever overrides raise is in it."""
         server = self.server
         try:
-            if self._pre_hook is not None:
-                await _settled(self._pre_hook())
             if self._overrides_process_job:
                 return await run_sync(server.process_job, job_request)
             return await self.process_job(job_request)
@@ -215,21 +239,26 @@ class AsyncServer:
         """
         server = self.server
         try:
-            if self._is_plain and jobs.is_sound(job_request) and len(job_request["actions"]) == 1:
-                return await self._execute_plainly(job_request)
             request = server._enriched(job_request, server._run_coroutine)
             return server._completed(await self._process_job(request), job_request)
-        except HarakiriInterrupt:
-            return server._job_timeout()
-        except asyncio.CancelledError:
-            if not self._is_called_off():
-                raise
-            return server._job_timeout()
-        except JobError as error:
+        except (Exception, HarakiriInterrupt, asyncio.CancelledError) as error:
+            return self._failed_job(error)
+
+    def _failed_job(self, error: BaseException) -> JobResponse:
+        """What a job answers that has raised.
+
+        Raises:
+            asyncio.CancelledError: something else than its time has cancelled it.
+        """
+        server = self.server
+        if isinstance(error, asyncio.CancelledError) and not self._is_called_off():
+            raise error
+        if isinstance(error, JobError):
             server._record("server.error.job_error")
             return JobResponse(error.errors)
-        except Exception as error:  # boundary: middleware and the making of actions are users' code
+        if isinstance(error, Exception):  # boundary: middleware and the making of actions are users' code
             return server.handle_unhandled_exception(error, JobResponse)
+        return server._job_timeout()
 
     async def execute_job(self, job_request: EnrichedJobRequest) -> JobResponse:
         """Run the actions of a job, within its middleware.
@@ -252,27 +281,55 @@ class AsyncServer:
             run.record(response, is_last=is_last)
         return run.response()
 
-    async def _execute_plainly(self, job_request: Body) -> JobResponse:
-        """What ``execute_job`` does, for a sound job of one action with nothing around it: most jobs are of that kind.
+    async def _answer_plainly(
+        self, action: Body, job_request: Body, context_as_it_came: Context, meta: dict[str, Any]
+    ) -> tuple[Body, bool]:
+        """What ``process_job`` and ``execute_job`` do, for the only action of a sound job with nothing around it.
 
-        It makes none of what only middleware and overrides would see.
+        Most jobs are of that kind. It makes none of what only middleware and overrides would see.
+
+        Returns:
+            The body of the response's message, and whether it has errors.
         """
         server = self.server
-        (waiting,) = job_request["actions"]
-        name = waiting["action"]
-        context = job_request["context"]
-        process = server._action(name)
-        if process is None:
-            response = ActionResponse(name, [jobs.unknown_action_error(name)])
-        else:
-            active = context["switches"]
-            switches = RequestSwitchSet(active) if active else _NO_SWITCHES
-            request = EnrichedActionRequest.of_message(waiting, job_request, switches, server, server._run_coroutine)
-            response, _ = await self._answer(name, process, request)
+        name = action["action"]
+        response: Any
+        try:
+            process: Any = server._action(name)
+            if process is None:
+                response = ActionResponse(name, [jobs.unknown_action_error(name)])
+            else:
+                active = context_as_it_came["switches"]
+                is_async = is_async_action(process)
+                request = EnrichedActionRequest.of_message(
+                    action,
+                    job_request,
+                    context_as_it_came,
+                    RequestSwitchSet(active) if active else _NO_SWITCHES,
+                    server,
+                    self.run_coroutine if is_async else server._run_coroutine,
+                    is_async,
+                )
+                name_token = _log_action_names.set((name, _log_action_names.get()))
+                try:
+                    if not is_async:
+                        process, is_async = self._step(name, process)
+                    response = process(request)
+                    if is_async or isinstance(response, CoroutineType):
+                        response = await response
+                except (Exception, HarakiriInterrupt, asyncio.CancelledError) as error:
+                    response = self._failed_action(name, error)
+                finally:
+                    _log_action_names.reset(name_token)
+            context = job_request["context"]
+            if type(response) is ActionResponse and not response.errors and "correlation_id" in context:
+                told = {"correlation_id": context["correlation_id"]}
+                return answer_message(response, told, jobs.client_version(meta)), False
             jobs.check_response(response)
-        answer = job_response([response])
-        answer.context["correlation_id"] = context["correlation_id"]
-        return answer
+            answer = server._completed(job_response([response]), job_request)
+        except (Exception, HarakiriInterrupt, asyncio.CancelledError) as error:
+            answer = self._failed_job(error)
+        return server._message_of(answer, meta)
 
     async def _answer(self, name: str, process: Task, request: Any) -> tuple[ActionResponse, bool]:
         """Run one action in its middleware; its response, and whether it ends the job whatever that says.
@@ -280,16 +337,12 @@ class AsyncServer:
         Raises:
             JobError: it fails the whole job.
         """
-        server = self.server
         name_token = _log_action_names.set((name, _log_action_names.get()))
         try:
-            if is_async_action(process):
+            if is_async := is_async_action(process):
                 request.use_async_client(self.run_coroutine)
-                is_async = True
-            elif self._all_blocking or getattr(process, "blocking", False):
-                process, is_async = functools.partial(self._in_thread, name, process), True
             else:
-                process, is_async = functools.partial(self._in_loop, name, process), False
+                process, is_async = self._step(name, process)
             if self._middleware:
                 wraps = [(each.action, wrap_is_async) for each, wrap_is_async in self._middleware]
                 process, is_async = build_stack(wraps, process, is_async)
@@ -297,16 +350,29 @@ class AsyncServer:
             if is_async or isinstance(response, CoroutineType):
                 response = await response
             return response, False
-        except HarakiriInterrupt:
-            return server._interrupted(name), True
-        except asyncio.CancelledError:
-            if not self._is_called_off():
-                raise
-            return server._interrupted(name), True
-        except Exception as error:  # boundary: the runner of actions
-            return server._failed(name, error), False
+        except (Exception, HarakiriInterrupt, asyncio.CancelledError) as error:
+            return self._failed_action(name, error), not isinstance(error, Exception)
         finally:
             _log_action_names.reset(name_token)
+
+    def _step(self, name: str, process: Task) -> tuple[Task, bool]:
+        """How a plain action is run, and whether that is to be awaited."""
+        if self._all_blocking or getattr(process, "blocking", False):
+            return functools.partial(self._in_thread, name, process), True
+        return functools.partial(self._in_loop, name, process), False
+
+    def _failed_action(self, name: str, error: BaseException) -> ActionResponse:
+        """What an action answers that has raised.
+
+        Raises:
+            JobError: it fails the whole job.
+            asyncio.CancelledError: something else than its time has cancelled it.
+        """
+        if isinstance(error, Exception):  # boundary: the runner of actions
+            return self.server._failed(name, error)
+        if isinstance(error, asyncio.CancelledError) and not self._is_called_off():
+            raise error
+        return self.server._interrupted(name)
 
     def _in_loop(self, name: str, process: Task, request: Any) -> Any:
         """Run a plain action, and say so when it holds the whole loop up."""

@@ -54,6 +54,8 @@ class ActionServer(Protocol):
     def make_async_client(self, context: Context) -> AsyncClient: ...
 
 
+_new: Callable[[type[Any]], Any] = object.__new__
+
 RunCoroutine: TypeAlias = "Callable[[Coroutine[Any, Any, Any]], concurrent.futures.Future[Any]]"
 
 
@@ -140,7 +142,7 @@ class EnrichedActionRequest(ActionRequest):
 
     _server = None  # set by the server; not fields
     _job_request = None
-    _message = None
+    _message = None  # the job request, and its context as it came
     _client_is_async = False
 
     @property
@@ -155,19 +157,17 @@ class EnrichedActionRequest(ActionRequest):
     @classmethod
     def of_job(
         cls, request: ActionRequest, job_request: EnrichedJobRequest, switches: RequestSwitchSet, server: ActionServer
-    ) -> EnrichedActionRequest:
+    ) -> Any:
         """The request of one action of a job; for this class itself, as subclasses have constructors of their own."""
-        enriched = cls.__new__(cls)
-        enriched.__dict__ = {
-            "action": request.action,
-            "body": request.body,
-            "switches": switches,
-            "context": job_request.context,
-            "control": job_request.control,
-            "run_coroutine": job_request.run_coroutine,
-            "_job_request": job_request,
-            "_server": server,
-        }
+        enriched = _new(cls)
+        enriched.action = request.action
+        enriched.body = request.body
+        enriched.switches = switches
+        enriched.context = job_request.context
+        enriched.control = job_request.control
+        enriched.run_coroutine = job_request.run_coroutine
+        enriched._job_request = job_request
+        enriched._server = server
         return enriched
 
     @classmethod
@@ -175,22 +175,33 @@ class EnrichedActionRequest(ActionRequest):
         cls,
         action: Body,
         job_request: Body,
+        context_as_it_came: Context,
         switches: RequestSwitchSet,
         server: ActionServer,
         run_coroutine: RunCoroutine,
-    ) -> EnrichedActionRequest:
-        """As ``of_job``, straight from a sound message; the request of the job is made if its client is asked for."""
-        enriched = cls.__new__(cls)
-        enriched.__dict__ = {
-            "action": action["action"],
-            "body": action.get("body", {}),
-            "switches": switches,
-            "context": job_request["context"],
-            "control": job_request["control"],
-            "run_coroutine": run_coroutine,
-            "_message": {**job_request, "context": job_request["context"].copy()},  # as it came, for the client
-            "_server": server,
-        }
+        client_is_async: bool,
+    ) -> Any:
+        """As ``of_job``, straight from a sound message; the request of the job is made if its client is asked for.
+
+        Args:
+            action: what the message says of the action.
+            job_request: the body of the message.
+            context_as_it_came: a copy of its context, for the client.
+            switches: those of the context.
+            server: the server.
+            run_coroutine: runs coroutines beside the job.
+            client_is_async: whether the action can await its client.
+        """
+        enriched = _new(cls)
+        enriched.action = action["action"]
+        enriched.body = action.get("body", {})
+        enriched.switches = switches
+        enriched.context = job_request["context"]
+        enriched.control = job_request["control"]
+        enriched.run_coroutine = run_coroutine
+        enriched._message = job_request, context_as_it_came
+        enriched._server = server
+        enriched._client_is_async = client_is_async
         return enriched
 
     def share_client_of(self, job_request: EnrichedJobRequest) -> None:
@@ -205,10 +216,11 @@ class EnrichedActionRequest(ActionRequest):
 
     def _make_client(self) -> Any:
         job_request: EnrichedJobRequest | None = self._job_request
-        message: Body | None = self._message
+        message: tuple[Body, Context] | None = self._message
         if job_request is None and message is not None and self.run_coroutine is not None:
             server: Any = self._server
-            job_request = EnrichedJobRequest.with_client_on_demand(message, server, self.run_coroutine)
+            as_it_came = {**message[0], "context": message[1]}
+            job_request = EnrichedJobRequest.with_client_on_demand(as_it_came, server, self.run_coroutine)
             self._job_request = job_request
         if job_request is None:
             return None

@@ -57,6 +57,16 @@ def test_the_fast_check_and_the_schema_are_of_one_mind(job_request: Any) -> None
     ]
 
 
+@given(often(job_requests))
+def test_the_only_action_is_that_of_a_sound_job(job_request: Any) -> None:
+    action = jobs.only_action(job_request)
+
+    if action is not None:
+        assert JobRequestSchema.errors(job_request) == []
+        assert [action] == job_request["actions"]
+        assert not jobs.is_response_suppressed(job_request)
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -72,6 +82,25 @@ def test_an_ordinary_job_does_not_need_the_schema(headers: Any, monkeypatch: pyt
     errors = jobs.job_request_errors(job("act", {"action": "act"}, **headers))
 
     assert errors == []
+
+
+@pytest.mark.parametrize(
+    ("job_request", "name"),
+    [
+        pytest.param(job("act"), "act", id="one"),
+        pytest.param(job("act", context={"caller": "web", "switches": [1]}), "act", id="with more headers"),
+        pytest.param(job({"action": "act"}), None, id="without a body"),
+        pytest.param(job("act", "act"), None, id="two"),
+        pytest.param(job(), None, id="none"),
+        pytest.param(job("act", control={"suppress_response": True}), None, id="nobody waits for the answer"),
+        pytest.param(job({"action": "act", "body": {1: 2}}), None, id="unsound"),
+        pytest.param(None, None, id="nothing"),
+    ],
+)
+def test_the_only_action_is_that_of_a_sound_job_that_is_answered(job_request: Any, name: str | None) -> None:
+    action = jobs.only_action(job_request)
+
+    assert (action and action["action"]) == name
 
 
 def test_subclasses_of_the_ordinary_types_are_sound_too() -> None:
@@ -149,7 +178,9 @@ def test_a_malformed_job_has_an_empty_context_and_is_answered(job_request: Any) 
     ],
 )
 def test_the_time_left_is_the_smaller_of_timeout_and_expiry(control: Any, until_expiry: Any, left: Any) -> None:
-    assert jobs.seconds_left(control, until_expiry) == left
+    meta = {} if until_expiry is None else {"__expiry__": 1.0}
+
+    assert jobs.deadline(meta, {"control": control}, 0.0, lambda _: until_expiry) == left
 
 
 def test_the_deadline_is_on_the_clock_that_it_is_given() -> None:

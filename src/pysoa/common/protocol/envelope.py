@@ -33,25 +33,26 @@ def read_envelope(message: Any, service_name: str, now: float) -> tuple[int, dic
     """
     if type(message) is not dict:
         raise InvalidMessageError(f"Message is not a map for service {service_name}")
-    meta = message.get("meta", _NOTHING)
-    if meta is _NOTHING:
+    get = message.get
+    meta = get("meta", _NOTHING)
+    if type(meta) is not dict:
+        if meta is not _NOTHING:
+            raise InvalidMessageError(f"Meta is not a map for service {service_name}")
         meta = {}
-    elif type(meta) is not dict:
-        raise InvalidMessageError(f"Meta is not a map for service {service_name}")
     expiry = meta.get("__expiry__")
     if expiry:
         if type(expiry) is not float and type(expiry) is not int:
             raise InvalidMessageError(f"Expiry is not a number for service {service_name}")
         if expiry < now:
             raise MessageReceiveTimeout(f"Message expired for service {service_name}")
-    request_id: Any = message.get("request_id")
-    if request_id is None:
-        raise InvalidMessageError(f"No request ID for service {service_name}")
+    request_id: Any = get("request_id")
     if type(request_id) not in _ID_TYPES:
+        if request_id is None:
+            raise InvalidMessageError(f"No request ID for service {service_name}")
         raise InvalidMessageError(f"Request ID is not a single value for service {service_name}")
     if not _TEXT.issuperset(map(type, meta)):
         raise InvalidMessageError(f"A key of the meta is not text for service {service_name}")
-    return request_id, meta, message.get("body")
+    return request_id, meta, get("body")
 
 
 def is_expired(meta: dict[str, Any], now: float) -> bool:
