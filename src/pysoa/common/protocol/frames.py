@@ -24,6 +24,7 @@ _LARGE = 32_768
 
 _MSGPACK = "application/msgpack"
 _JSON = "application/json"
+_VERSION_3 = ProtocolVersion.VERSION_3
 _V3_MSGPACK = b"pysoa-redis/3//content-type:application/msgpack;"
 _V3_JSON_MAP = b"pysoa-redis/3//content-type:application/json;{"
 _AFTER_V3_MSGPACK = len(_V3_MSGPACK)
@@ -62,7 +63,7 @@ def read_frame(data: bytes) -> Frame:
     # The usual frames need no regular expressions: after their header comes a map, and no header begins like one.
     if data.startswith(_V3_MSGPACK) and data[_AFTER_V3_MSGPACK:_INTO_V3_MSGPACK] >= b"\x80":
         payload = memoryview(data)[_AFTER_V3_MSGPACK:] if len(data) > _LARGE else data[_AFTER_V3_MSGPACK:]
-        return _new_tuple(Frame, (ProtocolVersion.VERSION_3, _MSGPACK, None, None, payload))
+        return _new_tuple(Frame, (_VERSION_3, _MSGPACK, None, None, payload))
     if data.startswith(_V3_JSON_MAP):
         return Frame(ProtocolVersion.VERSION_3, _JSON, None, None, data[_AFTER_V3_JSON:])
     return _read_unusual_frame(data)

@@ -57,11 +57,11 @@ class _PushReply:
                 push.pushed()
         else:
             refusal = reply if isinstance(reply, BrokerRefused) else BrokerRefused(f"unexpected answer {reply!r}")
-            for push in self._pushes:
+            for push in self._line.apart(self._pushes):
                 self._line.push_refused(push, refusal)
 
     def lost(self, error: BrokerLost) -> None:
-        for push in self._pushes:
+        for push in self._line.apart(self._pushes):
             fault = push.core.lost_push(self._line.master, error)
             fault.__cause__ = error
             push.failed(fault)
@@ -165,6 +165,10 @@ class AsyncLine:
 
     # What subclasses say
 
+    def apart(self, pushes: list[Push]) -> list[Push]:
+        """Pushes of one message each, where several messages may be in one: for all but the usual way."""
+        return pushes
+
     def wants_pop(self) -> bool:
         """Whether anything is to be popped."""
         raise NotImplementedError
@@ -229,7 +233,7 @@ class AsyncLine:
         """Fail what has not left, for there is no connection that it could leave by."""
         pushes, self._pushes = self._pushes, []
         commands, self._commands = self._commands, []
-        for push in pushes:
+        for push in self.apart(pushes):
             if push.state is PushState.WAITING:
                 push.core.count("send.error.connection")
                 fault = MessageSendError(f"Cannot get connection: {error}", outcome="not_sent")
@@ -337,7 +341,7 @@ class AsyncLine:
         for push in pushes:
             push.state = PushState.WRITTEN
         if queue.wants_script(core.queue_capacity, monotonic()):
-            for push in pushes:
+            for push in self.apart(pushes):
                 packet.append(core.script_command(queue, push.frames))
                 owed.append(_PushReply(self, [push], by_script=True))
             return

@@ -20,6 +20,7 @@ from typing import Any, Final
 from pysoa.common.clock import monotonic
 from pysoa.common.instruments import NO_METRICS, Recorder
 from pysoa.common.plugins import accepts_kwargs
+from pysoa.common.protocol.frames import read_frame
 from pysoa.common.protocol.queues import is_reply_queue_of, queue_key, request_queue_name
 from pysoa.common.threads import in_thread
 from pysoa.common.transport.async_base import AsyncServerTransport
@@ -28,11 +29,11 @@ from pysoa.common.transport.errors import (
     InvalidMessageError,
     MessageReceiveError,
     MessageReceiveTimeout,
-    PySOATransportError,
 )
 from pysoa.common.transport.redis_gateway.async_connection import Owed
 from pysoa.common.transport.redis_gateway.async_line import AsyncLine
-from pysoa.common.transport.redis_gateway.async_push import Push
+from pysoa.common.transport.redis_gateway.async_push import Push, PushState
+from pysoa.common.transport.redis_gateway.async_responses import ReplyQueue, Response, Responses
 from pysoa.common.transport.redis_gateway.backend.base import Master
 from pysoa.common.transport.redis_gateway.commands import Queue, blocking_pop, pop_more
 from pysoa.common.transport.redis_gateway.connection import BrokerError, BrokerLost, BrokerRefused, Reply
@@ -52,16 +53,7 @@ _SEND_LIMIT_IN_SECONDS: Final = 0.5  # a slow or full reply queue must not keep 
 _WORK_IN_HAND_IN_SECONDS: Final = 0.002
 _LAST_WORDS_IN_SECONDS: Final = 1.0
 _MOST_REPLY_QUEUES: Final = 1024
-
-
-class _Response(Push):
-    """A response on its way."""
-
-    __slots__ = ()
-
-    def failed(self, error: PySOATransportError) -> None:
-        super().failed(error)
-        self.core.warn("refused response", "Dropped a response of %s: %s", self.core.service_name, error)
+_WAITING: Final = PushState.WAITING
 
 
 class _Popped:
@@ -115,6 +107,9 @@ class RequestLine(AsyncLine):
         self.transport = transport
         self.reserved = 0
         self._rest: asyncio.TimerHandle | None = None
+
+    def apart(self, pushes: list[Push]) -> list[Push]:
+        return [each for push in pushes for each in (push.apart() if type(push) is Responses else [push])]
 
     def wants_pop(self) -> bool:
         return self._rest is None and self.transport.free_slots(self) > 0
@@ -200,7 +195,7 @@ class AsyncRedisServerTransport(AsyncServerTransport):
         self._turn_began = 0.0
         self._begun_in_turn = 0
         self._last_line: RequestLine | None = None
-        self._reply_queues: OrderedDict[str, tuple[Queue, int]] = OrderedDict()
+        self._reply_queues: OrderedDict[str, ReplyQueue] = OrderedDict()
         self._keeper: Keeper | None = None
 
     # Serving
@@ -258,7 +253,7 @@ class AsyncRedisServerTransport(AsyncServerTransport):
         while True:
             if self._held:
                 try:
-                    return self._take_held(keeper)
+                    return self._take_held()
                 except (IndexError, MessageReceiveTimeout):
                     continue  # the keeper has put it back just now, or it has expired
             if keeper is not None:
@@ -270,29 +265,30 @@ class AsyncRedisServerTransport(AsyncServerTransport):
                 raise self.core.nothing_received()
             await self._wait()
 
-    def _take_held(self, keeper: Keeper | None) -> ReceivedMessage:
+    def _take_held(self) -> ReceivedMessage:
         """Read the next of the requests that were popped.
 
         Raises:
             IndexError: the keeper has just put it back.
             MessageReceiveTimeout: it has expired.
         """
-        data = self._held.popleft()
-        if len(self._lines) > 1:
+        held = self._held
+        data = held.popleft()
+        if self._line_of:
             self._last_line = self._line_of.pop(id(data), self._lines[0])
-        line = self._last_line
-        assert line is not None
+        line: Any = self._last_line
         self._begun_in_turn += 1
-        if self._held:
-            if keeper is not None:
+        if held:
+            if (keeper := self._keeper) is not None:
                 keeper.job_began = monotonic()
             if self._waiters and not self._is_waking:
                 self._wake()  # should this one be suspended, another goes on
         core = self.core
-        frame = core.whole_frame(data, None)
-        assert frame is not None  # without an assembler, a frame is whole or refused
+        frame = read_frame(data)
+        if frame.chunk_count is not None:
+            core.whole_frame(data, None)  # refuses it
         message = core.decode(frame, line.master.clock)
-        reply_to = message.meta.get("reply_to") if message.meta else None
+        reply_to = message[1].get("reply_to")  # type: ignore[union-attr] # a message that was read has one
         if type(reply_to) is not str or reply_to not in self._reply_queues:
             self._check_reply_to(reply_to)
         return message
@@ -421,9 +417,11 @@ class AsyncRedisServerTransport(AsyncServerTransport):
             self._wake()
 
     def seconds_until(self, expiry: float) -> float:
-        clock = self._last_line.master.clock if self._last_line is not None else None
+        line = self._last_line
         # By the wall clock, the time left would be wrong by as much as clocks are apart: then only timeouts count.
-        return expiry - clock.now() if clock is not None and clock.is_known else math.inf
+        if line is None or not (clock := line.master.clock).is_known:
+            return math.inf
+        return expiry - clock.now()
 
     # Sending
 
@@ -433,17 +431,23 @@ class AsyncRedisServerTransport(AsyncServerTransport):
             self.core.count("send.error.missing_reply_queue")
             raise InvalidMessageError("Missing reply queue name")
         core = self.core
-        until = monotonic() + _SEND_LIMIT_IN_SECONDS
-        queue, index = self._reply_queues.get(reply_to) or self._reply_queue(reply_to)
-        line = self._lines[index]
+        to = self._reply_queues.get(reply_to) or self._reply_queue(reply_to)
+        line = self._lines[to.line_index]
         frames = core.sealed(request_id, meta, body, line.master.clock.now() + core.message_expiry_in_seconds)
-        line.push(_Response(core, queue, frames, until))
+        waiting = to.waiting
+        if len(frames) > 1:  # chunks of one response
+            line.push(Response(core, to.queue, frames, monotonic() + _SEND_LIMIT_IN_SECONDS))
+        elif waiting is not None and waiting.state is _WAITING:
+            waiting.frames += frames
+        else:
+            to.waiting = push = Responses(core, to.queue, frames, monotonic() + _SEND_LIMIT_IN_SECONDS)
+            line.push(push)
 
-    def _reply_queue(self, name: str) -> tuple[Queue, int]:
+    def _reply_queue(self, name: str) -> ReplyQueue:
         key = queue_key(name)
         queue = Queue(key.encode(), self.core.reply_queue_life_in_seconds)
         index = self.core.backend_layer.index_of(key, 0.0)
-        self._reply_queues[name] = queue, index
+        to = self._reply_queues[name] = ReplyQueue(queue, index)
         if len(self._reply_queues) > _MOST_REPLY_QUEUES:
             self._reply_queues.popitem(last=False)
-        return queue, index
+        return to

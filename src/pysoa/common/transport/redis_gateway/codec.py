@@ -188,15 +188,15 @@ class MessageCodec:
             InvalidMessage, InvalidMessageError: it cannot be read.
             MessageReceiveTimeout: it has expired.
         """
-        default = self.default_serializer
-        mime_type = frame.content_type
-        serializer = default if mime_type is None or mime_type == default.mime_type else self._serializer_for(mime_type)
-        payload = frame.payload
+        version, mime_type, _, _, payload = frame
+        serializer = self.default_serializer
+        if mime_type is not None and mime_type != serializer.mime_type:
+            serializer = self._serializer_for(mime_type)
         if type(payload) is not bytes and type(serializer) is not MsgpackSerializer:
             payload = bytes(payload)  # users' serializers need not know views
         message = serializer.blob_to_dict(payload)  # type: ignore[arg-type] # ours reads views
         try:
-            request_id, meta, body = read_envelope(message, self.service_name, clock.now())
+            envelope = read_envelope(message, self.service_name, clock.now())
         except MessageReceiveTimeout:
             self.count("receive.error.message_expired")
             raise
@@ -204,9 +204,10 @@ class MessageCodec:
             if isinstance(message, dict) and message.get("request_id") is None:
                 self.count("receive.error.no_request_id")
             raise
+        meta = envelope[1]
         meta["serializer"] = serializer
-        meta["protocol_version"] = frame.version
-        return _new_tuple(ReceivedMessage, (request_id, meta, body))
+        meta["protocol_version"] = version
+        return _new_tuple(ReceivedMessage, envelope)
 
     def _serializer_for(self, mime_type: str) -> Serializer:
         serializer = self._serializers.get(mime_type)
