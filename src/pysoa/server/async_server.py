@@ -16,7 +16,6 @@ from concurrent.futures import ThreadPoolExecutor
 from types import CoroutineType
 from typing import Any, Final
 
-from pysoa.common.alarm import NEVER, Alarm
 from pysoa.common.bridge import run_sync
 from pysoa.common.clock import monotonic
 from pysoa.common.deadline import reset_deadline, set_deadline, without_deadline
@@ -40,42 +39,23 @@ from pysoa.server import jobs
 from pysoa.server.coroutine import Coroutine
 from pysoa.server.errors import JobError
 from pysoa.server.internal.harakiri import HarakiriInterrupt
+from pysoa.server.internal.running import RunningJobs
 from pysoa.server.internal.types import RequestSwitchSet
 from pysoa.server.middleware import AsyncServerMiddleware
 from pysoa.server.server import Server
-from pysoa.server.types import EnrichedActionRequest, EnrichedJobRequest, is_async_action
+from pysoa.server.types import ActionInterface, EnrichedActionRequest, EnrichedJobRequest, is_async_action
 
 __all__ = ("AsyncServer",)
 
 _BLOCKED_FOR_SECONDS: Final = 0.1
+_ROUND_IN_SECONDS: Final = 0.01
+_MOST_KINDS: Final = 1024
+
+# In C, and bound once.
+_log_context, _push_log_context, _pop_log_context = _log_contexts.get, _log_contexts.set, _log_contexts.reset
+_log_action, _push_log_action, _pop_log_action = _log_action_names.get, _log_action_names.set, _log_action_names.reset
 
 _NO_SWITCHES: Final = RequestSwitchSet()
-
-
-class _Running:
-    """A job under way.
-
-    Attributes:
-        task: the task that it runs in.
-        deadline: when its caller stops waiting, on the monotonic clock.
-        limit: when it has run for longer than the harakiri timeout.
-        is_cancelled: whether it was told to stop.
-        is_due: whether its time was found to be over once; it is told to stop the second time.
-        is_late: whether it was told so because its caller has stopped waiting.
-        is_struck: whether it was told so because it has run for too long.
-        thread_action: the blocking action that runs for it on a thread, which nothing can stop.
-    """
-
-    is_cancelled = False
-    is_due = False
-    is_late = False
-    is_struck = False
-    thread_action: str | None = None
-
-    def __init__(self, task: asyncio.Task[Any], moment: float | None, limit: float) -> None:
-        self.task = task
-        self.deadline = NEVER if moment is None else moment
-        self.limit = limit
 
 
 class AsyncServer:
@@ -92,7 +72,7 @@ class AsyncServer:
         transport: where requests come from and responses go to.
         loop: the event loop.
         concurrency: how many jobs run at a time at most.
-        on_stuck: called with a text when a job does not stop that was told to.
+        running: the jobs under way.
     """
 
     def __init__(self, server: Server) -> None:
@@ -101,14 +81,10 @@ class AsyncServer:
         self.transport = _async_transport(server)
         server.transport = self.transport  # type: ignore[assignment] # hooks may look at it
         self.concurrency: int = server.settings["concurrency"]
-        self.on_stuck: Callable[[str], object] = server.logger.error
-        self._harakiri = server.settings["harakiri"]
-        self._harakiri_timeout: float = self._harakiri["timeout"] or NEVER
+        self.running = RunningJobs(self.loop, server.settings["harakiri"], server.logger.error)
         self._threads: ThreadPoolExecutor | None = None
         self._all_blocking: bool = server.settings["blocking_actions"]
         self._coroutines: set[asyncio.Task[Any]] = set()
-        self._running: dict[asyncio.Task[Any], _Running] = {}
-        self._alarm = Alarm(self.loop, self._look_at_limits)
         self._middleware = [(each, isinstance(each, AsyncServerMiddleware)) for each in server._middleware]
         base: Task = self.execute_job
         if type(server).execute_job is not Server.execute_job:
@@ -121,6 +97,8 @@ class AsyncServer:
             and server.request_class is EnrichedActionRequest
             and not server._makes_own_clients
         )
+        self._goes_round_again_at = 0.0
+        self._is_async: dict[type, bool] = {}
         self._overrides_process_job = type(server).process_job is not Server.process_job
         self._pre_hook = self._hook("perform_pre_request_actions", server.metrics is not NO_METRICS)
         self._post_hook = self._hook("perform_post_request_actions", bool(server.settings["heartbeat_file"]))
@@ -131,11 +109,6 @@ class AsyncServer:
         is_own = getattr(getattr(self.server, name), "__func__", None) is getattr(Server, name)
         hook: Callable[[], Any] = getattr(self.server, name)
         return hook if does_something or not is_own else None
-
-    @property
-    def jobs_running(self) -> int:
-        """How many jobs are under way."""
-        return len(self._running)
 
     # One request
 
@@ -155,28 +128,24 @@ class AsyncServer:
             task = asyncio.current_task()
             assert task is not None
         now = monotonic()
-        if (watch := server._process.watch) is not None:
-            watch.goes_round(now)
+        if now > self._goes_round_again_at:
+            self._goes_round(now)
         moment = jobs.deadline(meta, job_request, now, transport.seconds_until)
-        limit = now + self._harakiri_timeout
-        running = self._running[task] = _Running(task, moment, limit)
-        if limit < (at := self._alarm.at) or running.deadline < at:
-            self._alarm.ring_by(min(limit, running.deadline))
-        context = jobs.request_context(job_request).copy()
-        log_token = _log_contexts.set((context, _log_contexts.get(), request_id))
+        action = jobs.only_action(job_request) if self._is_plain else None
+        context = (jobs.request_context(job_request) if action is None else job_request["context"]).copy()
+        running = self.running.begin(task, moment, now)
+        log_token = _push_log_context((context, _log_context(), request_id))
         deadline_token = set_deadline(moment)
         try:
             logs = server.job_logger.isEnabledFor(server.request_log_success_level)
             if logs:
                 server._log_request(job_request)
             refusal = None if self._pre_hook is None else await self._refusal_of_hook(self._pre_hook)
-            if self._is_plain and refusal is None and (action := jobs.only_action(job_request)) is not None:
+            if action is not None and refusal is None:
                 message, failed = await self._answer_plainly(action, job_request, context, meta)
-                is_awaited = True
             else:
                 message, failed = server._message_of(refusal or await self._response_to(job_request), meta)
-                is_awaited = not jobs.is_response_suppressed(job_request)
-            if is_awaited and not running.is_late:
+            if not running.is_late and (action is not None or not jobs.is_response_suppressed(job_request)):
                 try:
                     body = message if transport.encodes_values else plain(message)
                     await transport.send_response_message(request_id, meta, body)
@@ -185,19 +154,26 @@ class AsyncServer:
             if logs or failed:
                 server._log_response(job_request, message, failed)
         except asyncio.CancelledError:
-            if not self._is_called_off():  # else its time was over outside of its actions: nobody waits for more
+            # Where its own time was over, outside of its actions, nobody waits for more.
+            if not self.running.is_called_off():
                 raise
         except Exception as error:  # boundary: no input ends the loop
             server._faults.note("Serving a request failed", error, with_traceback=True)
         finally:
-            del self._running[task]
+            del self.running.by_task[task]
             reset_deadline(deadline_token)
-            _log_contexts.reset(log_token)
+            _pop_log_context(log_token)
             if self._post_hook is not None:
                 try:
                     await _settled(self._post_hook())
                 except Exception as error:  # boundary: a hook must not end the loop
                     server._faults.note("perform_post_request_actions failed", error, with_traceback=True)
+
+    def _goes_round(self, now: float) -> None:
+        """Show the harakiri watch that the loop goes round: a hundred times a second is often enough."""
+        self._goes_round_again_at = now + _ROUND_IN_SECONDS
+        if (watch := self.server._process.watch) is not None:
+            watch.goes_round(now)
 
     async def _refusal_of_hook(self, pre_hook: Callable[[], Any]) -> JobResponse | None:
         """Call the hook before a request. What it raises is in the response that it then has."""
@@ -251,7 +227,7 @@ class AsyncServer:
             asyncio.CancelledError: something else than its time has cancelled it.
         """
         server = self.server
-        if isinstance(error, asyncio.CancelledError) and not self._is_called_off():
+        if isinstance(error, asyncio.CancelledError) and not self.running.is_called_off():
             raise error
         if isinstance(error, JobError):
             server._record("server.error.job_error")
@@ -300,7 +276,9 @@ class AsyncServer:
                 response = ActionResponse(name, [jobs.unknown_action_error(name)])
             else:
                 active = context_as_it_came["switches"]
-                is_async = is_async_action(process)
+                is_async = self._is_async.get(type(process))
+                if is_async is None:
+                    is_async = self._is_async_action(process)
                 request = EnrichedActionRequest.of_message(
                     action,
                     job_request,
@@ -310,17 +288,19 @@ class AsyncServer:
                     self.run_coroutine if is_async else server._run_coroutine,
                     is_async,
                 )
-                name_token = _log_action_names.set((name, _log_action_names.get()))
+                name_token = _push_log_action((name, _log_action()))
                 try:
-                    if not is_async:
+                    if is_async:
+                        response = await process(request)
+                    else:
                         process, is_async = self._step(name, process)
-                    response = process(request)
-                    if is_async or isinstance(response, CoroutineType):
-                        response = await response
+                        response = process(request)
+                        if is_async or isinstance(response, CoroutineType):
+                            response = await response
                 except (Exception, HarakiriInterrupt, asyncio.CancelledError) as error:
                     response = self._failed_action(name, error)
                 finally:
-                    _log_action_names.reset(name_token)
+                    _pop_log_action(name_token)
             context = job_request["context"]
             if type(response) is ActionResponse and not response.errors and "correlation_id" in context:
                 told = {"correlation_id": context["correlation_id"]}
@@ -331,13 +311,20 @@ class AsyncServer:
             answer = self._failed_job(error)
         return server._message_of(answer, meta)
 
+    def _is_async_action(self, process: Any) -> bool:
+        """``is_async_action``, which is remembered where the kind of the action tells."""
+        is_async = is_async_action(process)
+        if isinstance(process, ActionInterface) and len(self._is_async) < _MOST_KINDS:
+            self._is_async[type(process)] = is_async
+        return is_async
+
     async def _answer(self, name: str, process: Task, request: Any) -> tuple[ActionResponse, bool]:
         """Run one action in its middleware; its response, and whether it ends the job whatever that says.
 
         Raises:
             JobError: it fails the whole job.
         """
-        name_token = _log_action_names.set((name, _log_action_names.get()))
+        name_token = _push_log_action((name, _log_action()))
         try:
             if is_async := is_async_action(process):
                 request.use_async_client(self.run_coroutine)
@@ -353,7 +340,7 @@ class AsyncServer:
         except (Exception, HarakiriInterrupt, asyncio.CancelledError) as error:
             return self._failed_action(name, error), not isinstance(error, Exception)
         finally:
-            _log_action_names.reset(name_token)
+            _pop_log_action(name_token)
 
     def _step(self, name: str, process: Task) -> tuple[Task, bool]:
         """How a plain action is run, and whether that is to be awaited."""
@@ -370,7 +357,7 @@ class AsyncServer:
         """
         if isinstance(error, Exception):  # boundary: the runner of actions
             return self.server._failed(name, error)
-        if isinstance(error, asyncio.CancelledError) and not self._is_called_off():
+        if isinstance(error, asyncio.CancelledError) and not self.running.is_called_off():
             raise error
         return self.server._interrupted(name)
 
@@ -392,7 +379,7 @@ class AsyncServer:
         if self._threads is None:
             size = self.server.settings["thread_pool_size"] or self.concurrency
             self._threads = ThreadPoolExecutor(size, thread_name_prefix="pysoa-action")
-        running = self._running.get(asyncio.current_task())  # type: ignore[arg-type] # there is one
+        running = self.running.by_task.get(asyncio.current_task())  # type: ignore[arg-type] # there is one
         if running is not None:
             running.thread_action = name
         future = self.loop.run_in_executor(self._threads, contextvars.copy_context().run, process, request)
@@ -400,53 +387,6 @@ class AsyncServer:
         if running is not None:
             running.thread_action = None  # not where it was cancelled: then the thread goes on
         return response
-
-    # Limits
-
-    def _is_called_off(self) -> bool:
-        """Whether the current task was cancelled because its job has run for long enough; it then goes on."""
-        task = asyncio.current_task()
-        running = self._running.get(task) if task is not None else None
-        if task is None or running is None or not running.is_cancelled:
-            return False
-        running.is_cancelled = False
-        task.uncancel()
-        return True
-
-    def _look_at_limits(self, now: float) -> float:
-        """Call off the jobs whose time is over; when that will be so for the next."""
-        earliest = NEVER
-        for running in list(self._running.values()):
-            if not running.is_due and min(running.deadline, running.limit) <= now:
-                # Where another job has held the loop up, this one may be ready to go on: that comes first.
-                running.is_due = True
-                earliest = now
-                continue
-            if running.deadline <= now and running.deadline < running.limit:
-                running.deadline = NEVER
-                running.is_cancelled = running.is_late = True
-                running.task.cancel()
-            elif running.limit <= now:
-                self._strike(running, now)
-            earliest = min(earliest, running.deadline, running.limit)
-        return earliest
-
-    def _strike(self, running: _Running, now: float) -> None:
-        """End a job that has run for longer than the harakiri timeout; the second time, it is past that."""
-        grace = self._harakiri["shutdown_grace"]
-        after = self._harakiri["timeout"] + (grace if running.is_struck else 0)
-        if running.thread_action is not None:
-            name = printable(running.thread_action)
-            self.on_stuck(f"The action {name} hangs on its thread after {after} seconds, and nothing can stop it there")
-        elif running.is_struck:
-            self.on_stuck(f"A job goes on after {after} seconds, though it was cancelled")
-        if running.is_struck:
-            running.limit = NEVER
-            return
-        running.is_struck = True
-        running.limit = now + grace
-        running.is_cancelled = True
-        running.task.cancel()
 
     # Coroutines beside jobs
 
@@ -467,7 +407,7 @@ class AsyncServer:
         """Wait for coroutines beside jobs, and give back connections and threads."""
         while self._coroutines:
             await asyncio.wait(self._coroutines)
-        self._alarm.stop()
+        self.running.stop()
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
         await self.transport.aclose()

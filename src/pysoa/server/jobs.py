@@ -36,6 +36,7 @@ __all__ = (
 
 _TEXT: Final = frozenset((str,))
 _INTEGERS: Final = frozenset((int,))
+_ORDINARY_KINDS: Final = (dict, dict, list, dict, dict, list, bool, str, str)
 _SEQUENCES: Final = (list, tuple)
 
 RESPONSE_TOO_LARGE = "Could not send the response because it was too large"
@@ -97,25 +98,31 @@ def only_action(job_request: Any) -> Body | None:
         return None
     try:
         control, context, actions = job_request["control"], job_request["context"], job_request["actions"]
-        if type(control) is not dict or type(context) is not dict or type(actions) is not list or len(actions) != 1:
-            return None
         action: Body = actions[0]
-        if (
-            type(action) is not dict
-            or len(action) != 2
-            or type(action["action"]) is not str
-            or type(body := action["body"]) is not dict
-            or type(control["continue_on_error"]) is not bool
-            or control.get("suppress_response", False) is not False
-            or type(context["correlation_id"]) is not str
-            or type(switches := context["switches"]) is not list
-        ):
-            return None
-    except LookupError:
+        body, switches = action["body"], context["switches"]
+        kinds = (
+            type(control),
+            type(context),
+            type(actions),
+            type(action),
+            type(body),
+            type(switches),
+            type(control["continue_on_error"]),
+            type(context["correlation_id"]),
+            type(action["action"]),
+        )
+    except (LookupError, TypeError):  # what is no dict has no such keys
         return None
-    if (len(context) > 2 or switches) and not is_sound(job_request):
+    if (
+        kinds != _ORDINARY_KINDS
+        or len(actions) != 1
+        or len(action) != 2
+        or control.get("suppress_response", False) is not False
+        or ((switches or len(context) > 2) and not is_sound(job_request))
+        or not _TEXT.issuperset(map(type, body))
+    ):
         return None
-    return action if _TEXT.issuperset(map(type, body)) else None
+    return action
 
 
 def is_response_suppressed(job_request: Any) -> bool:
@@ -155,9 +162,10 @@ def deadline(meta: Any, job_request: Any, now: float, seconds_until: Callable[[f
     if isinstance(control, dict):
         if control.get("suppress_response"):
             return None
-        timeout = control.get("timeout")
-        if timeout is not None and type(timeout) in _NUMBERS and 0 < timeout < left:
-            left = float(timeout)
+        if "timeout" in control:
+            timeout = control["timeout"]
+            if type(timeout) in _NUMBERS and 0 < timeout < left:
+                left = float(timeout)
     return now + left if left < _LONGEST_WAIT_IN_SECONDS else None
 
 

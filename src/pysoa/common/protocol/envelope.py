@@ -31,28 +31,28 @@ def read_envelope(message: Any, service_name: str, now: float) -> tuple[int, dic
         InvalidMessageError: it does not have the shape of an envelope.
         MessageReceiveTimeout: it has expired.
     """
+    request_id: Any
     if type(message) is not dict:
         raise InvalidMessageError(f"Message is not a map for service {service_name}")
-    get = message.get
-    meta = get("meta", _NOTHING)
+    try:
+        request_id, meta, body = message["request_id"], message["meta"], message["body"]
+    except KeyError:
+        request_id, meta, body = message.get("request_id"), message.get("meta", {}), message.get("body")
     if type(meta) is not dict:
-        if meta is not _NOTHING:
-            raise InvalidMessageError(f"Meta is not a map for service {service_name}")
-        meta = {}
+        raise InvalidMessageError(f"Meta is not a map for service {service_name}")
     expiry = meta.get("__expiry__")
     if expiry:
         if type(expiry) is not float and type(expiry) is not int:
             raise InvalidMessageError(f"Expiry is not a number for service {service_name}")
         if expiry < now:
             raise MessageReceiveTimeout(f"Message expired for service {service_name}")
-    request_id: Any = get("request_id")
     if type(request_id) not in _ID_TYPES:
         if request_id is None:
             raise InvalidMessageError(f"No request ID for service {service_name}")
         raise InvalidMessageError(f"Request ID is not a single value for service {service_name}")
     if not _TEXT.issuperset(map(type, meta)):
         raise InvalidMessageError(f"A key of the meta is not text for service {service_name}")
-    return request_id, meta, get("body")
+    return request_id, meta, body
 
 
 def is_expired(meta: dict[str, Any], now: float) -> bool:
@@ -76,6 +76,3 @@ def request_life(asked: float | None, wait: float | None, default: float, *, clo
     if not clocks_agree:
         return max(asked or 0.0, default)
     return asked or wait + LIFE_AFTER_TIMEOUT_IN_SECONDS
-
-
-_NOTHING = object()

@@ -95,7 +95,7 @@ class Action(ActionInterface):
                 raise _refusal(errors)
 
         validation = self.validate(action_request)
-        if isinstance(validation, CoroutineType):
+        if validation is not None and isinstance(validation, CoroutineType):
             return self._answer_once_valid(action_request, validation)
         body = self.run(action_request)
         if isinstance(body, CoroutineType):

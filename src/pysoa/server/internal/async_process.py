@@ -69,7 +69,7 @@ class AsyncServerProcess(ServerProcess):
         self._event_loop = asyncio.get_running_loop()
         self._main = asyncio.current_task()
         engine = await self.start_engine()
-        engine.on_stuck = self._job_is_stuck
+        engine.running.on_stuck = self._job_is_stuck
         server._record("server.worker.startup")
         server._record_state(is_running=True, is_busy=False)
         with handled(self._signal_handlers()):
@@ -181,7 +181,7 @@ class AsyncServerProcess(ServerProcess):
                 self.watch.goes_round(monotonic() + _TICK_IN_SECONDS)
             if server.shutting_down and not self._is_stopping:
                 self._begin_stop()
-            if self._engine is not None and not self._engine.jobs_running:
+            if self._engine is not None and not self._engine.running.by_task:
                 server._record_state(is_running=True, is_busy=False)
                 if monotonic() - self._last_request > idle_after:
                     self._last_request = monotonic()
