@@ -210,8 +210,7 @@ def test_asyncio_client_reads_what_the_other_reads_and_drops_what_that_refuses(
         for part, wanted in ((frames, request_id), ([GOOD], 77)):
             future = loop.loop.create_future()
             box.pending = {wanted: AwaitedReply(core, wanted, future, float("inf"))}
-            for frame in part:
-                box.take(frame)
+            box.take(part)
             found.append(future.result() if future.done() else None)
         return found[0], found[1]
 

@@ -22,7 +22,7 @@ from pysoa.common.stacks import Task, build_stack
 from pysoa.common.transport.async_base import AsyncClientTransport
 from pysoa.common.transport.base import ReceivedMessage
 from pysoa.common.transport.errors import InvalidMessageError, MessageReceiveTimeout
-from pysoa.common.types import JobRequest, JobResponse, job_request_message
+from pysoa.common.types import Body, JobRequest, JobResponse, job_request_message
 from pysoa.version import __version_info__
 
 __all__ = ("AsyncCall", "AsyncServiceHandler")
@@ -67,14 +67,8 @@ class AsyncCall:
 
     def forget(self) -> None:
         """Wait no more: what has not left is not sent, and an answer is dropped."""
-        reply = self.reply
-        if reply is None:
-            return
-        if reply.done() and not reply.cancelled():
-            reply.exception()  # nobody needs to be told of it any more
-        else:
-            self.handler.transport.forget((self.request_id,))  # a cancelled task has cancelled it before
-            reply.cancel()
+        if self.reply is not None:
+            self.handler.forget(self.request_id, self.reply)
 
 
 _receiving: ContextVar[AsyncCall | None] = ContextVar("pysoa_receiving", default=None)
@@ -164,18 +158,30 @@ class AsyncServiceHandler:
             expiry: after so many seconds, no server may begin it. ``None`` leaves that to the timeout.
             timeout: seconds for sending and receiving together; ``None`` takes that of the transport.
         """
-        call = AsyncCall(self, next(self._request_ids), timeout, True)
         if is_suppressed(job_request):
-            raise NoResponse(f"Got unexpected response(s) with ID(s) [] for request with ID {call.request_id}")
-        body = job_request_message(job_request)
-        call.reply = self.transport.start_call(
-            call.request_id,
-            {"client_version": self._client_version},
-            body if self._encodes_values else plain(body),
-            expiry,
-            timeout,
-        )
+            request_id = next(self._request_ids)
+            raise NoResponse(f"Got unexpected response(s) with ID(s) [] for request with ID {request_id}")
+        call = AsyncCall(self, 0, timeout, True)
+        call.request_id, call.reply = self.start(job_request_message(job_request), expiry, timeout)
         return call
+
+    def start(
+        self, body: Body, expiry: float | None, timeout: float | None
+    ) -> tuple[int, asyncio.Future[ReceivedMessage]]:
+        """As ``begin``, from the body of a message that asks for a response; gives the request id and the future."""
+        request_id = next(self._request_ids)
+        meta = {"client_version": self._client_version}
+        if not self._encodes_values:
+            body = plain(body)
+        return request_id, self.transport.start_call(request_id, meta, body, expiry, timeout)
+
+    def forget(self, request_id: int, reply: asyncio.Future[ReceivedMessage]) -> None:
+        """Wait no more: what has not left is not sent, and an answer is dropped."""
+        if reply.done() and not reply.cancelled():
+            reply.exception()  # nobody needs to be told of it any more
+        else:
+            self.transport.forget((request_id,))  # a cancelled task has cancelled it before
+            reply.cancel()
 
     async def sent(
         self, job_request: JobRequest, expiry: float | None, timeout: float | None, *, waits: bool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import warnings
 from collections.abc import Generator, Iterable, Mapping
 from typing import Any, Generic, Self, TypeVar
@@ -21,7 +22,7 @@ from pysoa.common.switches import Switch
 from pysoa.common.transport.errors import PySOATransportError
 from pysoa.common.types import ActionResponse, Context, JobRequest, JobResponse
 
-__all__ = ("ClientBase", "Responses", "warn_of_continue_on_error")
+__all__ = ("ClientBase", "Responses", "new_correlation_id", "warn_of_continue_on_error")
 
 Handler = TypeVar("Handler")
 Responses = list[JobResponse | PySOATransportError]
@@ -110,7 +111,7 @@ class ClientBase(Generic[Handler]):
         """The request that the arguments of ``send_request`` ask for."""
         return JobRequest(
             make_control(continue_on_error, suppress_response, message_expiry_in_seconds, control_extra),
-            make_context(self.context, context, switches, correlation_id, _new_correlation_id),
+            make_context(self.context, context, switches, correlation_id, new_correlation_id),
             actions,
         )
 
@@ -132,8 +133,14 @@ class ClientBase(Generic[Handler]):
         return (result for result in results)
 
 
-def _new_correlation_id() -> str:
-    return os.urandom(16).hex()
+_random = random.Random()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_random.seed)
+
+
+def new_correlation_id() -> str:
+    """Ties calls together in logs; nobody's secret, so it need not be hard to guess, and people may seed ``random``."""
+    return _random.randbytes(16).hex()
 
 
 def warn_of_continue_on_error(method: str) -> None:

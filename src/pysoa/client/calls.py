@@ -14,7 +14,15 @@ from pysoa.common.transport.errors import (
     MessageReceiveTimeout,
     ServiceUnavailable,
 )
-from pysoa.common.types import ActionRequest, ActionResponse, Context, Control, JobRequest, JobResponse
+from pysoa.common.types import (
+    ActionRequest,
+    ActionResponse,
+    Context,
+    Control,
+    JobRequest,
+    JobResponse,
+    action_response,
+)
 
 __all__ = (
     "ActionRequestArgument",
@@ -30,6 +38,7 @@ __all__ = (
     "make_context",
     "make_control",
     "request_headers",
+    "sole_answer",
     "time_for_call",
     "timeout_within",
     "wait_within",
@@ -202,6 +211,11 @@ def make_context(
         correlation_id: wins over that of ``base``.
         new_correlation_id: makes one where none is given.
     """
+    if not base and not extra and not switches:
+        return {
+            "correlation_id": new_correlation_id() if correlation_id is None else correlation_id,
+            "switches": [],
+        }
     context: Context = dict(base) if base else {}
     if correlation_id is not None:
         context["correlation_id"] = correlation_id
@@ -270,3 +284,14 @@ def action_result(
     if action.errors and raise_action_errors:
         raise errors.CallActionError([action for action in response.actions if action.errors])
     return action
+
+
+def sole_answer(body: Any) -> ActionResponse | None:
+    """What ``action_result`` gives for the body of a response with one answer and no errors; None for all others."""
+    try:
+        (answer,) = body["actions"]
+        if body["errors"] or answer["errors"]:
+            return None
+        return action_response(answer["action"], answer["body"])
+    except (KeyError, TypeError, ValueError):
+        return None

@@ -12,6 +12,7 @@ from pysoa.client.calls import (
     make_context,
     make_control,
     request_headers,
+    sole_answer,
     time_for_call,
     timeout_within,
     wait_within,
@@ -264,6 +265,40 @@ def test_nothing_is_sent_once_the_caller_of_the_job_has_gone(left: float) -> Non
         f"call to square is {-left:.3f} s past the deadline of its job: the caller of that has stopped waiting"
     )
     assert (raised.value.outcome, raised.value.overdue_in_seconds, raised.value.is_of_job) == ("not_sent", -left, True)
+
+
+SOUND = {"action": "square", "errors": [], "body": {"square": 4}}
+
+
+@pytest.mark.parametrize(
+    "body", [{"errors": [], "context": {}, "actions": [SOUND]}, {"errors": None, "actions": [SOUND]}]
+)
+def test_the_sole_answer_of_a_response_is_what_the_long_way_makes_of_it(body: dict[str, Any]) -> None:
+    answer = sole_answer(body)
+
+    assert answer == action_result(JobResponse.from_message(body), "s", True, True, Client)
+    assert answer == ActionResponse("square", [], {"square": 4})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        None,
+        [],
+        {},
+        {"errors": [], "actions": []},
+        {"errors": [], "actions": [SOUND, SOUND]},
+        {"errors": [], "actions": {"square": 4}},
+        {"errors": [], "actions": ["square"]},
+        {"errors": [{"code": "X", "message": "x"}], "actions": [SOUND]},
+        {"actions": [SOUND]},
+        {"errors": [], "actions": [{**SOUND, "errors": [{"code": "X", "message": "x"}]}]},
+        {"errors": [], "actions": [{"action": "square", "errors": []}]},
+        {"errors": [], "actions": [{"errors": [], "body": {}}]},
+    ],
+)
+def test_a_response_that_says_more_or_less_is_left_to_the_long_way(body: Any) -> None:
+    assert sole_answer(body) is None
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,25 @@ def read_envelope(message: Any, service_name: str, now: float) -> tuple[int, dic
         InvalidMessageError: it does not have the shape of an envelope.
         MessageReceiveTimeout: it has expired.
     """
+    try:
+        # Nearly all have the shape that PySOA gives them, which is soon seen.
+        meta = message["meta"]
+        expiry = meta["__expiry__"]
+        request_id: int = message["request_id"]
+        if (
+            type(request_id) is int
+            and type(expiry) is float
+            and now <= expiry
+            and type(meta) is type(message) is dict
+            and (len(meta) == 1 or _TEXT.issuperset(map(type, meta)))
+        ):
+            return request_id, meta, message["body"]
+    except (KeyError, IndexError, TypeError):
+        pass
+    return _read_unusual_envelope(message, service_name, now)
+
+
+def _read_unusual_envelope(message: Any, service_name: str, now: float) -> tuple[int, dict[str, Any], Any]:
     request_id: Any
     if type(message) is not dict:
         raise InvalidMessageError(f"Message is not a map for service {service_name}")

@@ -13,21 +13,34 @@ from typing import Final, NamedTuple
 from pysoa.common.protocol.versions import ProtocolFeature, ProtocolVersion
 from pysoa.common.transport.errors import InvalidMessageError, MessageTooLarge
 
-__all__ = ("MAXIMUM_JOINED_SIZE_IN_BYTES", "Frame", "FrameAssembler", "frame_header", "read_frame", "write_frames")
+__all__ = (
+    "LARGE",
+    "MAXIMUM_JOINED_SIZE_IN_BYTES",
+    "USUAL_HEADER",
+    "Frame",
+    "FrameAssembler",
+    "frame_header",
+    "read_frame",
+    "write_frames",
+)
 
 MAXIMUM_JOINED_SIZE_IN_BYTES: Final = 512 * 1024 * 1024
 """The chunks of one message, together; as large as one item in Redis can be."""
 
+LARGE: Final = 32_768
+"""The payload of a frame that is larger is read as a view, which saves a copy."""
+
+USUAL_HEADER: Final = b"pysoa-redis/3//content-type:application/msgpack;"
+"""What nearly all frames begin with; a whole message follows where the next byte is that of a map, 128 or more."""
+
 _HEADER = re.compile(rb"\s*+(content-type|chunk-count|chunk-id)\s*+:\s*+([a-zA-Z0-9_/.-]++)\s*+;")
 _MOST_DIGITS = 9
-_LARGE = 32_768
 
 _MSGPACK = "application/msgpack"
 _JSON = "application/json"
 _VERSION_3 = ProtocolVersion.VERSION_3
-_V3_MSGPACK = b"pysoa-redis/3//content-type:application/msgpack;"
 _V3_JSON_MAP = b"pysoa-redis/3//content-type:application/json;{"
-_AFTER_V3_MSGPACK = len(_V3_MSGPACK)
+_AFTER_V3_MSGPACK = len(USUAL_HEADER)
 _INTO_V3_MSGPACK = _AFTER_V3_MSGPACK + 1
 _AFTER_V3_JSON = len(_V3_JSON_MAP) - 1
 
@@ -61,8 +74,8 @@ def read_frame(data: bytes) -> Frame:
         InvalidMessageError: its version does not exist, or the numbers of its chunk are none.
     """
     # The usual frames need no regular expressions: after their header comes a map, and no header begins like one.
-    if data.startswith(_V3_MSGPACK) and data[_AFTER_V3_MSGPACK:_INTO_V3_MSGPACK] >= b"\x80":
-        payload = memoryview(data)[_AFTER_V3_MSGPACK:] if len(data) > _LARGE else data[_AFTER_V3_MSGPACK:]
+    if data.startswith(USUAL_HEADER) and data[_AFTER_V3_MSGPACK:_INTO_V3_MSGPACK] >= b"\x80":
+        payload = memoryview(data)[_AFTER_V3_MSGPACK:] if len(data) > LARGE else data[_AFTER_V3_MSGPACK:]
         return _new_tuple(Frame, (_VERSION_3, _MSGPACK, None, None, payload))
     if data.startswith(_V3_JSON_MAP):
         return Frame(ProtocolVersion.VERSION_3, _JSON, None, None, data[_AFTER_V3_JSON:])
@@ -133,6 +146,9 @@ class FrameAssembler:
     Args:
         service_name: whose messages these are, for texts of errors.
         maximum_size_in_bytes: more than this is not collected.
+
+    Attributes:
+        pieces: what has been collected of a message; where there is none, the next frame may hold a whole one.
     """
 
     def __init__(self, service_name: str, maximum_size_in_bytes: int = MAXIMUM_JOINED_SIZE_IN_BYTES) -> None:
@@ -144,7 +160,7 @@ class FrameAssembler:
         self._content_type: str | None = None
         self._count = 0
         self._size = 0
-        self._pieces: list[bytes | memoryview] = []
+        self.pieces: list[bytes | memoryview] = []
 
     def feed(self, frame: Frame) -> Frame | None:
         """Take the next frame.
@@ -155,29 +171,29 @@ class FrameAssembler:
         Raises:
             InvalidMessageError: it is not the chunk expected. What was collected is dropped, and so is this frame.
         """
-        if frame.chunk_count is None and not self._pieces:
+        if frame.chunk_count is None and not self.pieces:
             return frame
         try:
             self._check(frame)
         except InvalidMessageError:
             self._reset()
             raise
-        if not self._pieces:
+        if not self.pieces:
             self._content_type = frame.content_type
             self._count = frame.chunk_count or 0
-        self._pieces.append(frame.payload)
+        self.pieces.append(frame.payload)
         self._size += len(frame.payload)
-        if len(self._pieces) < self._count:
+        if len(self.pieces) < self._count:
             return None
-        whole = Frame(frame.version, self._content_type, None, None, b"".join(self._pieces))
+        whole = Frame(frame.version, self._content_type, None, None, b"".join(self.pieces))
         self._reset()
         return whole
 
     def _check(self, frame: Frame) -> None:
         name = self._service_name
-        expected = len(self._pieces) + 1
+        expected = len(self.pieces) + 1
         count, chunk_id = frame.chunk_count, frame.chunk_id
-        if not self._pieces:
+        if not self.pieces:
             if chunk_id is None:
                 raise InvalidMessageError(f"Invalid chunked response missing chunk ID for service {name}")
         elif count is None or chunk_id is None:

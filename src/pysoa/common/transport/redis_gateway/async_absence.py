@@ -15,7 +15,7 @@ from pysoa.common.transport.redis_gateway.absence import (
     MOST_SUSPICIOUS,
 )
 from pysoa.common.transport.redis_gateway.async_line import Answer
-from pysoa.common.transport.redis_gateway.async_push import PushState
+from pysoa.common.transport.redis_gateway.async_push import DONE
 from pysoa.common.transport.redis_gateway.async_replies import AwaitedReply, ReplyBox, ReplyLine
 from pysoa.common.transport.redis_gateway.connection import Reply, pack
 from pysoa.common.transport.redis_gateway.presence import Presence
@@ -54,7 +54,7 @@ class AsyncAbsenceWatch:
         for reply in self._box.pending.values():
             if now - reply.began < ASK_AFTER_SECONDS or len(found) >= MOST_SUSPICIOUS:
                 break  # they are in the order in which they were sent
-            if reply.is_claimed and reply.state is PushState.DONE:
+            if reply.is_claimed and reply.state is DONE:
                 found.append(reply)
         return found
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from asyncio import get_running_loop
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ from pysoa.common.transport.errors import (
     PySOATransportError,
 )
 from pysoa.common.transport.redis_gateway.async_absence import AsyncAbsenceWatch
-from pysoa.common.transport.redis_gateway.async_push import PushState
+from pysoa.common.transport.redis_gateway.async_push import GIVEN_UP, WAITING
 from pysoa.common.transport.redis_gateway.async_replies import AwaitedReply, ReplyBox, ReplyLine, reply_line
 from pysoa.common.transport.redis_gateway.backend.base import Master
 from pysoa.common.transport.redis_gateway.commands import LENGTHEN_EVERY_SECONDS, Queue
@@ -130,22 +131,25 @@ class AsyncRedisClientTransport(AsyncClientTransport):
         timeout_in_seconds: float | None,
     ) -> asyncio.Future[ReceivedMessage]:
         loop = self._loop
-        if loop is not asyncio.get_running_loop() or self._generation != FORKS.count:
+        if loop is not get_running_loop() or self._generation != FORKS.count:
             loop = self._bind()
         now = monotonic()
-        timeout = timeout_in_seconds or self.core.receive_timeout_in_seconds
-        reply = AwaitedReply(self.core, request_id, loop.create_future(), now + timeout)
-        first = self._turn() if self._routes else None
-        if first is not None and (route := self._routes[first]).line.main is not None:
-            clock = route.line.master.clock
-            life = request_life(
-                message_expiry_in_seconds, timeout, self.core.message_expiry_in_seconds, clocks_agree=clock.is_known
-            )
-            meta["reply_to"] = route.box.name
-            reply.frames = self.core.sealed(request_id, meta, body, clock.now() + life)
-            self._send_by(route, reply, life, now)
-        else:
+        core = self.core
+        timeout = timeout_in_seconds or core.receive_timeout_in_seconds
+        reply = AwaitedReply(core, request_id, loop.create_future(), now + timeout)
+        routes = self._routes
+        first = (0 if len(routes) == 1 else self._turn()) if routes else None
+        route = None if first is None else routes[first]
+        if route is None or route.line.main is None:
             self._send_slowly(reply, meta, body, message_expiry_in_seconds, timeout, first)
+            return reply.future
+        clock = route.line.master.clock
+        life = request_life(
+            message_expiry_in_seconds, timeout, core.message_expiry_in_seconds, clocks_agree=clock.is_known
+        )
+        meta["reply_to"] = route.box.name
+        reply.frames = core.request_frames(request_id, meta, body, clock.now() + life)
+        self._send_by(route, reply, life, now)
         return reply.future
 
     async def send_request_message(
@@ -221,7 +225,7 @@ class AsyncRedisClientTransport(AsyncClientTransport):
         life = request_life(expiry, wait, self.core.message_expiry_in_seconds, clocks_agree=clock.is_known)
         meta["reply_to"] = route.box.name
         try:
-            reply.frames = self.core.sealed(reply.request_id, meta, body, clock.now() + life)
+            reply.frames = self.core.request_frames(reply.request_id, meta, body, clock.now() + life)
         except Exception as error:
             reply.refused(error)
             return
@@ -270,7 +274,7 @@ class AsyncRedisClientTransport(AsyncClientTransport):
         reply.box = route.box
         if reply.is_awaited:
             route.box.expect(reply, now)
-            if reply.is_claimed and not route.absence.is_set:
+            if not route.absence.is_set and reply.is_claimed:
                 route.absence.begin(now)
         route.line.push(reply)
 
@@ -279,8 +283,8 @@ class AsyncRedisClientTransport(AsyncClientTransport):
             for route in self._routes:
                 reply = route.box.pending.pop(request_id, None)
                 if reply is not None:
-                    if reply.state is PushState.WAITING:
-                        reply.state = PushState.GIVEN_UP
+                    if reply.state is WAITING:
+                        reply.state = GIVEN_UP
                     break
 
     async def aclose(self) -> None:

@@ -19,7 +19,7 @@ from pysoa.common.protocol.queues import PREFIX
 from pysoa.common.protocol.retries import pause_in_seconds
 from pysoa.common.transport.errors import MessageSendError, MessageSendTimeout, PySOATransportError
 from pysoa.common.transport.redis_gateway.async_connection import AsyncRedisConnection, Owed, open_connection
-from pysoa.common.transport.redis_gateway.async_push import Push, PushState
+from pysoa.common.transport.redis_gateway.async_push import DONE, GIVEN_UP, WAITING, WRITTEN, Push
 from pysoa.common.transport.redis_gateway.backend.base import Master
 from pysoa.common.transport.redis_gateway.commands import Queue, is_queue_full
 from pysoa.common.transport.redis_gateway.connection import (
@@ -54,7 +54,10 @@ class _PushReply:
             pushes = self._pushes
             pushes[0].queue.saw_length(reply, monotonic(), by_script=self._by_script)
             for push in pushes:
-                push.pushed()
+                push.state = DONE
+                push.frames = []  # a reply queue remembers its last push
+                if push.sent is not None and not push.sent.done():
+                    push.sent.set_result(None)
         else:
             refusal = reply if isinstance(reply, BrokerRefused) else BrokerRefused(f"unexpected answer {reply!r}")
             for push in self._line.apart(self._pushes):
@@ -234,7 +237,7 @@ class AsyncLine:
         pushes, self._pushes = self._pushes, []
         commands, self._commands = self._commands, []
         for push in self.apart(pushes):
-            if push.state is PushState.WAITING:
+            if push.state is WAITING:
                 push.core.count("send.error.connection")
                 fault = MessageSendError(f"Cannot get connection: {error}", outcome="not_sent")
                 fault.__cause__ = error
@@ -317,29 +320,24 @@ class AsyncLine:
     def _pack(self, packet: list[bytes], owed: list[Owed]) -> None:
         """Make commands of what waits to be sent."""
         pushes, self._pushes = self._pushes, []
-        if len(pushes) == 1:
-            if pushes[0].state is PushState.WAITING:
-                self._pack_pushes(pushes, packet, owed)
-        else:
-            by_queue: dict[Queue, list[Push]] = {}
-            for push in pushes:
-                if push.state is PushState.WAITING:
-                    group = by_queue.get(push.queue)
-                    if group is None:
-                        by_queue[push.queue] = [push]
-                    else:
-                        group.append(push)
-            for group in by_queue.values():
-                self._pack_pushes(group, packet, owed)
+        by_queue: dict[Queue, list[Push]] = {}
+        queue = None
+        for push in pushes:
+            if push.state is WAITING:
+                push.state = WRITTEN
+                if push.queue is not queue:
+                    queue = push.queue
+                    group = by_queue.setdefault(queue, [])
+                group.append(push)
+        for queue, group in by_queue.items():
+            self._pack_pushes(queue, group, packet, owed)
         for command, waiting in self._commands:
             packet.append(command)
             owed.append(waiting)
         self._commands.clear()
 
-    def _pack_pushes(self, pushes: list[Push], packet: list[bytes], owed: list[Owed]) -> None:
-        queue, core = pushes[0].queue, pushes[0].core
-        for push in pushes:
-            push.state = PushState.WRITTEN
+    def _pack_pushes(self, queue: Queue, pushes: list[Push], packet: list[bytes], owed: list[Owed]) -> None:
+        core = pushes[0].core
         if queue.wants_script(core.queue_capacity, monotonic()):
             for push in self.apart(pushes):
                 packet.append(core.script_command(queue, push.frames))
@@ -357,7 +355,7 @@ class AsyncLine:
     def push_refused(self, push: Push, refusal: BrokerRefused) -> None:
         """Look at why a message was not taken, and try again where that may help: it has not been carried out."""
         core = push.core
-        if push.state is not PushState.WRITTEN:
+        if push.state is not WRITTEN:
             return
         if refusal.kind == "NOSCRIPT":
             self.command(core.script_command(push.queue, push.frames, with_text=True), _PushReply(self, [push], True))
@@ -365,7 +363,7 @@ class AsyncLine:
             self._try_full_queue_again(push)
         elif refusal.not_the_master and not push.has_moved:
             push.has_moved = True
-            push.state = PushState.WAITING
+            push.state = WAITING
             self._pushes.append(push)
             self.lose(BrokerLost(str(refusal)))
             self.schedule_flush()
@@ -388,13 +386,13 @@ class AsyncLine:
         push.attempts += 1
         core.count("send.queue_full_retry")
         core.count(f"send.queue_full_retry.retry_{push.attempts}")
-        push.state = PushState.WAITING
+        push.state = WAITING
         handle: asyncio.TimerHandle
 
         def again() -> None:
             self._retries.discard(handle)
-            if push.state is PushState.WAITING:
-                push.state = PushState.WRITTEN
+            if push.state is WAITING:
+                push.state = WRITTEN
                 self.command(core.script_command(queue, push.frames), _PushReply(self, [push], True))
 
         handle = self.loop.call_later(pause, again)
@@ -402,10 +400,10 @@ class AsyncLine:
 
     def give_up(self, push: Push) -> PySOATransportError | None:
         """Stop sending a message whose time is over; the error that tells what became of it, None once it was sent."""
-        state, push.state = push.state, PushState.GIVEN_UP
-        if state is PushState.WAITING:
+        state, push.state = push.state, GIVEN_UP
+        if state is WAITING:
             return MessageSendTimeout(f"The message for service {push.core.service_name} could not be sent in time")
-        if state is PushState.WRITTEN:
+        if state is WRITTEN:
             self._drop_if_silent(POP_MARGIN_IN_SECONDS / 2)
             return push.core.lost_push(self.master, BrokerTimeout("the broker did not answer in time"))
         return None

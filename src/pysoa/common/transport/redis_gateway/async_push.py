@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 
 from pysoa.common.transport.errors import PySOATransportError
 from pysoa.common.transport.redis_gateway.commands import Queue
 from pysoa.common.transport.redis_gateway.core import RedisTransportCore
 
-__all__ = ("Push", "PushState")
+__all__ = ("DONE", "GIVEN_UP", "WAITING", "WRITTEN", "Push", "PushState")
 
 
 class PushState(enum.Enum):
@@ -18,6 +19,10 @@ class PushState(enum.Enum):
     WRITTEN = "on its way to the broker"
     DONE = "in its list"
     GIVEN_UP = "not to be sent any more"
+
+
+WAITING, WRITTEN, DONE, GIVEN_UP = PushState
+"""The same as names of this module: an attribute of an enum is dear on hot paths."""
 
 
 class Push:
@@ -30,23 +35,21 @@ class Push:
         state: how far it has come.
         attempts: how often its list was full.
         has_moved: whether it was sent to another master already, after the first had said that it is none.
+        sent: of the broker's word on it; None where nobody waits for that.
     """
 
-    __slots__ = ("attempts", "core", "frames", "has_moved", "queue", "state", "until")
+    __slots__ = ("attempts", "core", "frames", "has_moved", "queue", "sent", "state", "until")
 
     def __init__(self, core: RedisTransportCore, queue: Queue, frames: list[bytes], until: float) -> None:
         self.core = core  # of the transport whose message it is, for texts and counts
         self.queue = queue
         self.frames = frames
         self.until = until
-        self.state = PushState.WAITING
+        self.state = WAITING
         self.attempts = 0
         self.has_moved = False
-
-    def pushed(self) -> None:
-        """It is in its list."""
-        self.state = PushState.DONE
+        self.sent: asyncio.Future[None] | None = None
 
     def failed(self, error: PySOATransportError) -> None:
         """It is not, or perhaps not; the error's outcome tells."""
-        self.state = PushState.GIVEN_UP
+        self.state = GIVEN_UP

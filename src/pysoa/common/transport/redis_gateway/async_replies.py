@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from pysoa.common.alarm import NEVER, Alarm
 from pysoa.common.clock import monotonic
+from pysoa.common.protocol.frames import FrameAssembler
 from pysoa.common.serializer.errors import SerializationError
 from pysoa.common.transport.base import ReceivedMessage
 from pysoa.common.transport.errors import (
@@ -19,9 +20,9 @@ from pysoa.common.transport.errors import (
 )
 from pysoa.common.transport.redis_gateway.async_connection import Owed
 from pysoa.common.transport.redis_gateway.async_line import Answer, AsyncLine
-from pysoa.common.transport.redis_gateway.async_push import Push, PushState
+from pysoa.common.transport.redis_gateway.async_push import GIVEN_UP, WAITING, Push
 from pysoa.common.transport.redis_gateway.backend.base import Master
-from pysoa.common.transport.redis_gateway.commands import Queue, pop_more
+from pysoa.common.transport.redis_gateway.commands import pop_more
 from pysoa.common.transport.redis_gateway.connection import (
     BrokerError,
     BrokerLost,
@@ -41,8 +42,6 @@ _RECOVERY_IN_SECONDS: Final = 2.0
 _PAUSE_IN_SECONDS: Final = 0.05
 _MOST_AT_ONCE: Final = 64
 
-_NO_QUEUE: Final = Queue(b"", 0)
-
 
 class AwaitedReply(Push):
     """A request, and what waits for its reply.
@@ -50,33 +49,32 @@ class AwaitedReply(Push):
     Attributes:
         request_id: pairs them.
         future: of the reply.
-        sent: of the broker's word on the request, where somebody waits for that; then ``until`` is for sending alone.
+        sent: as in ``Push``; where somebody waits for it, ``until`` is for sending alone.
         is_claimed: whether a call waits for the reply; otherwise somebody may ask for it later.
         is_awaited: whether there will be a reply.
         forget_at: when no reply can come any more, where nobody waits for it.
-        began: when it was sent, on the monotonic clock.
+        began: when it was sent, on the monotonic clock; as ``queue`` and ``frames`` not set before.
         box: where the reply arrives.
     """
 
-    __slots__ = ("began", "box", "forget_at", "future", "is_awaited", "is_claimed", "request_id", "sent")
+    began: float
+
+    __slots__ = ("began", "box", "forget_at", "future", "is_awaited", "is_claimed", "request_id")
 
     def __init__(
         self, core: RedisTransportCore, request_id: int, future: asyncio.Future[ReceivedMessage], until: float
     ) -> None:
         self.core = core
-        self.queue = _NO_QUEUE
-        self.frames = []
         self.until = until
-        self.state = PushState.WAITING
+        self.state = WAITING
         self.attempts = 0
         self.has_moved = False
         self.request_id = request_id
         self.future = future
-        self.sent: asyncio.Future[None] | None = None
+        self.sent = None
         self.is_claimed = True
         self.is_awaited = True
         self.forget_at = until
-        self.began = 0.0
         self.box: ReplyBox | None = None
 
     @property
@@ -84,17 +82,12 @@ class AwaitedReply(Push):
         """Whether nobody waits any more."""
         return self.future.done() or (self.sent is not None and self.sent.done())
 
-    def pushed(self) -> None:
-        self.state = PushState.DONE
-        if self.sent is not None and not self.sent.done():
-            self.sent.set_result(None)
-
     def failed(self, error: PySOATransportError) -> None:
         self.refused(error)
 
     def refused(self, error: Exception) -> None:
         """It has failed, whatever it was."""
-        self.state = PushState.GIVEN_UP
+        self.state = GIVEN_UP
         if self.box is not None:
             self.box.pending.pop(self.request_id, None)
         if self.sent is not None:
@@ -120,7 +113,7 @@ class ReplyBox:
         self.name = name
         self.key = key
         self.pending: dict[int, AwaitedReply] = {}
-        self._assembler = core.reads_chunks()
+        self._assembler = FrameAssembler(core.service_name)
 
     def expect(self, reply: AwaitedReply, now: float) -> None:
         """Await a reply."""
@@ -132,31 +125,28 @@ class ReplyBox:
         if line.is_popping and self.key not in line.popped_keys:
             line.include(self.key)
 
-    def take(self, data: bytes) -> None:
-        """Read a frame, and give the message that it completes to whoever waits for it; others are dropped."""
-        core = self.core
-        try:
+    def take(self, frames: Iterable[bytes]) -> None:
+        """Read frames, and give the messages that they complete to whoever waits for them; others are dropped."""
+        core, line, pending, assembler = self.core, self.line, self.pending, self._assembler
+        clock = line.master.clock
+        for data in frames:
             try:
-                frame = core.whole_frame(data, self._assembler)
-            except InvalidMessageError:
-                # The assembler starts anew now: what does not continue one message may well begin another.
-                frame = core.whole_frame(data, self._assembler)
-            if frame is None:
-                return
-            message = core.decode(frame, self.line.master.clock)
-        except (SerializationError, InvalidMessageError, MessageReceiveTimeout) as error:
-            self.line.has_junk = True
-            core.count("receive.error.unreadable")
-            core.warn("unreadable reply", "Dropped a reply that cannot be read: %s", error)
-            return
-        reply = self.pending.pop(message.request_id, None)  # type: ignore[arg-type]
-        if reply is None:
-            self.line.has_junk = True
-            core.count("receive.error.unexpected_reply")
-        elif not reply.future.done():
-            if reply.sent is not None and not reply.sent.done():
-                reply.sent.set_result(None)  # the answer has overtaken the word on the request
-            reply.future.set_result(message)
+                message = core.read_reply(data, assembler, clock)
+            except (SerializationError, InvalidMessageError, MessageReceiveTimeout) as error:
+                line.has_junk = True
+                core.count("receive.error.unreadable")
+                core.warn("unreadable reply", "Dropped a reply that cannot be read: %s", error)
+                continue
+            if message is None:
+                continue
+            reply = pending.pop(message[0], None)  # type: ignore[arg-type]
+            if reply is None:
+                line.has_junk = True
+                core.count("receive.error.unexpected_reply")
+            elif not reply.future.done():
+                if reply.sent is not None and not reply.sent.done():
+                    reply.sent.set_result(None)  # the answer has overtaken the word on the request
+                reply.future.set_result(message)
 
     def fail_all(self, error: PySOATransportError) -> None:
         """Fail what a call waits for."""
@@ -176,7 +166,7 @@ class _Popped:
         if isinstance(reply, list):
             box = self._line.boxes.get(reply[0])  # type: ignore[arg-type]
             if box is not None:
-                box.take(reply[1])  # type: ignore[arg-type]
+                box.take(reply[1:])  # type: ignore[arg-type]
         elif isinstance(reply, BrokerRefused):
             self._line.pop_refused(reply)
 
@@ -194,9 +184,7 @@ class _PoppedMore:
 
     def take(self, reply: Reply) -> None:
         if isinstance(reply, list):
-            take = self._box.take
-            for data in reply:
-                take(data)  # type: ignore[arg-type]
+            self._box.take(reply)  # type: ignore[arg-type]
 
     def lost(self, error: BrokerLost) -> None:
         pass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pysoa.common.transport.errors import PySOATransportError
-from pysoa.common.transport.redis_gateway.async_push import Push, PushState
+from pysoa.common.transport.redis_gateway.async_push import GIVEN_UP, Push
 from pysoa.common.transport.redis_gateway.commands import Queue
 
 __all__ = ("ReplyQueue", "Response", "Responses")
@@ -24,10 +24,6 @@ class Responses(Response):
 
     __slots__ = ()
 
-    def pushed(self) -> None:
-        super().pushed()
-        self.frames = []  # the queue remembers this for as long as nothing else is sent to it
-
     def apart(self) -> list[Push]:
         """Each response by itself, for where one may fare otherwise than the next; here none is left."""
         pushes: list[Push] = []
@@ -35,7 +31,7 @@ class Responses(Response):
             push = Response(self.core, self.queue, [frame], self.until)
             push.state = self.state
             pushes.append(push)
-        self.state = PushState.GIVEN_UP
+        self.state = GIVEN_UP
         self.frames = []
         return pushes
 

@@ -32,7 +32,7 @@ from pysoa.common.transport.errors import (
 )
 from pysoa.common.transport.redis_gateway.async_connection import Owed
 from pysoa.common.transport.redis_gateway.async_line import AsyncLine
-from pysoa.common.transport.redis_gateway.async_push import Push, PushState
+from pysoa.common.transport.redis_gateway.async_push import WAITING, Push
 from pysoa.common.transport.redis_gateway.async_responses import ReplyQueue, Response, Responses
 from pysoa.common.transport.redis_gateway.backend.base import Master
 from pysoa.common.transport.redis_gateway.commands import Queue, blocking_pop, pop_more
@@ -53,7 +53,6 @@ _SEND_LIMIT_IN_SECONDS: Final = 0.5  # a slow or full reply queue must not keep 
 _WORK_IN_HAND_IN_SECONDS: Final = 0.002
 _LAST_WORDS_IN_SECONDS: Final = 1.0
 _MOST_REPLY_QUEUES: Final = 1024
-_WAITING: Final = PushState.WAITING
 
 
 class _Popped:
@@ -437,7 +436,7 @@ class AsyncRedisServerTransport(AsyncServerTransport):
         waiting = to.waiting
         if len(frames) > 1:  # chunks of one response
             line.push(Response(core, to.queue, frames, monotonic() + _SEND_LIMIT_IN_SECONDS))
-        elif waiting is not None and waiting.state is _WAITING:
+        elif waiting is not None and waiting.state is WAITING:
             waiting.frames += frames
         else:
             to.waiting = push = Responses(core, to.queue, frames, monotonic() + _SEND_LIMIT_IN_SECONDS)

@@ -201,7 +201,7 @@ class RedisClientTransport(ClientTransport):
             meta["reply_to"] = reply_queue.name
             wait = None if awaited_until is None else awaited_until - now
             life = request_life(expiry, wait, core.message_expiry_in_seconds, clocks_agree=master.clock.is_known)
-            frames = core.sealed(request_id, meta, body, master.clock.now() + life)
+            frames = core.request_frames(request_id, meta, body, master.clock.now() + life)
             is_awaited = not body["control"].get("suppress_response")
             if is_awaited:
                 mailbox.outstanding[request_id] = now + life + _FORGET_AFTER_SECONDS
@@ -424,18 +424,13 @@ class RedisClientTransport(ClientTransport):
         while True:
             reply_queue, data = self._next_frame(mailbox, until, most)
             try:
-                try:
-                    frame = core.whole_frame(data, reply_queue.assembler)
-                except InvalidMessageError:
-                    # The assembler starts anew now: what does not continue one message may well begin another.
-                    frame = core.whole_frame(data, reply_queue.assembler)
-                if frame is None:
-                    continue
-                message = core.decode(frame, reply_queue.master.clock)
+                message = core.read_reply(data, reply_queue.assembler, reply_queue.master.clock)
             except (SerializationError, InvalidMessageError, MessageReceiveTimeout) as error:
                 core.count("receive.error.unreadable")
                 core.warn("unreadable reply", "Dropped a reply that cannot be read: %s", error)
                 most = self._after_junk(until)
+                continue
+            if message is None:
                 continue
             if mailbox.outstanding.pop(message.request_id, None) is not None:  # type: ignore[arg-type]
                 if mailbox.suspicious:

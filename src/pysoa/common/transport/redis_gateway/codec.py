@@ -13,7 +13,15 @@ from pysoa.common.instruments import NO_METRICS, NoOpMetricsRecorder, Recorder, 
 from pysoa.common.logging import RecursivelyCensoredDictWrapper
 from pysoa.common.plugins import resolve_python_path
 from pysoa.common.protocol.envelope import read_envelope
-from pysoa.common.protocol.frames import Frame, FrameAssembler, frame_header, read_frame, write_frames
+from pysoa.common.protocol.frames import (
+    LARGE,
+    USUAL_HEADER,
+    Frame,
+    FrameAssembler,
+    frame_header,
+    read_frame,
+    write_frames,
+)
 from pysoa.common.serializer import MsgpackSerializer
 from pysoa.common.serializer.base import Serializer
 from pysoa.common.transport.base import ReceivedMessage
@@ -31,6 +39,8 @@ __all__ = ("MessageCodec",)
 _logger = logging.getLogger(__name__)
 _oversized_message_logger = logging.getLogger("pysoa.transport.oversized_message")
 
+
+_VERSION_3 = ProtocolVersion.VERSION_3
 
 # In C; the constructor of a named tuple is a Python function.
 _new_tuple: Callable[[type[ReceivedMessage], tuple[object, ...]], ReceivedMessage] = tuple.__new__
@@ -150,6 +160,11 @@ class MessageCodec:
             self.metrics.histogram(self.metrics_prefix + "send.message_size").set(len(payload))
         else:
             payload = serializer.message_to_blob({"request_id": request_id, "meta": meta, "body": body})
+        return self._framed(payload, body, version, serializer)
+
+    def _framed(
+        self, payload: bytes, body: Mapping[str, Any], version: ProtocolVersion, serializer: Serializer
+    ) -> list[bytes]:
         size = len(payload)
         if size <= self._usual_size:
             return [frame_header(version, serializer.mime_type) + payload]
@@ -223,6 +238,33 @@ class MessageCodec:
     def reads_chunks(self) -> FrameAssembler | None:
         """What puts chunked messages together; None on a server, which takes none."""
         return None if self.is_server else FrameAssembler(self.service_name)
+
+    def read_reply(self, data: bytes, assembler: FrameAssembler, clock: BrokerClock) -> ReceivedMessage | None:
+        """Read what comes to a reply queue: the message that the frame holds or completes, or None.
+
+        Raises:
+            InvalidMessage, InvalidMessageError: it cannot be read.
+            MessageReceiveTimeout: it has expired.
+        """
+        payload = data.removeprefix(USUAL_HEADER)
+        if payload is not data and payload >= b"\x80" and not assembler.pieces and len(data) <= LARGE:
+            serializer = self.default_serializer
+            if type(serializer) is MsgpackSerializer:  # else somebody may have put another in its place
+                try:
+                    message = serializer.blob_to_dict(payload)
+                    request_id, meta, body = read_envelope(message, self.service_name, clock.now())
+                except (InvalidMessageError, MessageReceiveTimeout):
+                    pass  # the long way says what is wrong with it, and counts it
+                else:
+                    meta["serializer"] = serializer
+                    meta["protocol_version"] = _VERSION_3
+                    return _new_tuple(ReceivedMessage, (request_id, meta, body))
+        try:
+            frame = self.whole_frame(data, assembler)
+        except InvalidMessageError:
+            # The assembler starts anew now: what does not continue one message may well begin another.
+            frame = self.whole_frame(data, assembler)
+        return None if frame is None else self.decode(frame, clock)
 
     def whole_frame(self, data: bytes, assembler: FrameAssembler | None) -> Frame | None:
         """The frame that the bytes hold or complete; None while more of its chunks are missing.

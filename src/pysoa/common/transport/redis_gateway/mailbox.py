@@ -12,6 +12,7 @@ from typing import Final
 
 from pysoa.common.clock import monotonic
 from pysoa.common.forks import FORKS
+from pysoa.common.protocol.frames import FrameAssembler
 from pysoa.common.transport.errors import MessageReceiveError
 from pysoa.common.transport.redis_gateway.backend.base import Master
 from pysoa.common.transport.redis_gateway.commands import blocking_pop, pop_more
@@ -70,7 +71,7 @@ class ReplyQueue:
         self.master = master
         self.name = name
         self.key = key
-        self.assembler = core.reads_chunks()
+        self.assembler = FrameAssembler(core.service_name)
         self.frames: deque[bytes] = deque()
         self.claim = threading.RLock()  # not for entering twice: it knows whose it is, see give_up_claim
         self.standard_pop = blocking_pop(key, SLICE_IN_SECONDS)
