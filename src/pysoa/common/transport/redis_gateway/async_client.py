@@ -46,10 +46,11 @@ _LIFE_TO_SPARE_IN_SECONDS: Final = 10 + LENGTHEN_EVERY_SECONDS
 class _Route:
     """The way of the requests of one service by one master, and of the replies to them."""
 
-    __slots__ = ("absence", "box", "line", "queue")
+    __slots__ = ("absence", "box", "clock", "line", "queue")
 
     def __init__(self, line: ReplyLine, box: ReplyBox, queue: Queue, absence: AsyncAbsenceWatch) -> None:
         self.line = line
+        self.clock = line.master.clock
         self.box = box
         self.queue = queue
         self.absence = absence
@@ -136,21 +137,22 @@ class AsyncRedisClientTransport(AsyncClientTransport):
         now = monotonic()
         core = self.core
         timeout = timeout_in_seconds or core.receive_timeout_in_seconds
-        reply = AwaitedReply(core, request_id, loop.create_future(), now + timeout)
+        future: asyncio.Future[ReceivedMessage] = loop.create_future()
+        reply = AwaitedReply(core, request_id, future, now + timeout)
         routes = self._routes
         first = (0 if len(routes) == 1 else self._turn()) if routes else None
         route = None if first is None else routes[first]
         if route is None or route.line.main is None:
             self._send_slowly(reply, meta, body, message_expiry_in_seconds, timeout, first)
-            return reply.future
-        clock = route.line.master.clock
+            return future
+        clock = route.clock
         life = request_life(
             message_expiry_in_seconds, timeout, core.message_expiry_in_seconds, clocks_agree=clock.is_known
         )
         meta["reply_to"] = route.box.name
         reply.frames = core.request_frames(request_id, meta, body, clock.now() + life)
         self._send_by(route, reply, life, now)
-        return reply.future
+        return future
 
     async def send_request_message(
         self, request_id: int, meta: dict[str, Any], body: Body, message_expiry_in_seconds: float | None = None
@@ -221,7 +223,7 @@ class AsyncRedisClientTransport(AsyncClientTransport):
             return
         if reply.is_over:
             return
-        clock = route.line.master.clock
+        clock = route.clock
         life = request_life(expiry, wait, self.core.message_expiry_in_seconds, clocks_agree=clock.is_known)
         meta["reply_to"] = route.box.name
         try:
@@ -271,12 +273,9 @@ class AsyncRedisClientTransport(AsyncClientTransport):
             seconds = self.core.queue_life(self._send_queue_key.decode(), life)
             queue = Queue(self._send_queue_key, seconds, keeps_longer_life=True)
         reply.queue = queue
-        reply.box = route.box
-        if reply.is_awaited:
-            route.box.expect(reply, now)
-            if not route.absence.is_set and reply.is_claimed:
-                route.absence.begin(now)
-        route.line.push(reply)
+        route.box.send(reply, now)
+        if not route.absence.is_set and reply.is_awaited and reply.is_claimed:
+            route.absence.begin(now)
 
     def forget(self, request_ids: Iterable[int]) -> None:
         for request_id in request_ids:

@@ -320,6 +320,10 @@ class AsyncLine:
     def _pack(self, packet: list[bytes], owed: list[Owed]) -> None:
         """Make commands of what waits to be sent."""
         pushes, self._pushes = self._pushes, []
+        if len(pushes) == 1 and pushes[0].state is WAITING:
+            pushes[0].state = WRITTEN
+            self._pack_pushes(pushes[0].queue, pushes, packet, owed)
+            pushes = []
         by_queue: dict[Queue, list[Push]] = {}
         queue = None
         for push in pushes:

@@ -22,7 +22,7 @@ from pysoa.common.transport.redis_gateway.async_connection import Owed
 from pysoa.common.transport.redis_gateway.async_line import Answer, AsyncLine
 from pysoa.common.transport.redis_gateway.async_push import GIVEN_UP, WAITING, Push
 from pysoa.common.transport.redis_gateway.backend.base import Master
-from pysoa.common.transport.redis_gateway.commands import pop_more
+from pysoa.common.transport.redis_gateway.commands import blocking_pop, pop_more
 from pysoa.common.transport.redis_gateway.connection import (
     BrokerError,
     BrokerLost,
@@ -104,7 +104,10 @@ class ReplyBox:
     Attributes:
         name: as it stands in ``reply_to``.
         key: the full key.
+        keys: the same in a set, for a pop of this queue alone.
         pending: the requests whose replies have not come, by id.
+        standard_pop: the command of a pop of this queue alone, of the usual length.
+        pops_of_more: the commands that take so many more replies behind it.
     """
 
     def __init__(self, core: RedisTransportCore, line: ReplyLine, name: str, key: bytes) -> None:
@@ -112,18 +115,24 @@ class ReplyBox:
         self.line = line
         self.name = name
         self.key = key
+        self.keys = frozenset((key,))
         self.pending: dict[int, AwaitedReply] = {}
+        self.standard_pop = blocking_pop(key, _SLICE_IN_SECONDS)
+        self.pops_of_more = [pop_more(key, count) for count in range(_MOST_AT_ONCE + 1)]
         self._assembler = FrameAssembler(core.service_name)
 
-    def expect(self, reply: AwaitedReply, now: float) -> None:
-        """Await a reply."""
-        reply.began = now
-        self.pending[reply.request_id] = reply
+    def send(self, reply: AwaitedReply, now: float) -> None:
+        """Send a request, and await the reply where there will be one."""
+        reply.box = self
         line = self.line
-        if reply.forget_at < line.sweep.at:
-            line.sweep.ring_by(reply.forget_at)
-        if line.is_popping and self.key not in line.popped_keys:
-            line.include(self.key)
+        if reply.is_awaited:
+            reply.began = now
+            self.pending[reply.request_id] = reply
+            if reply.forget_at < line.sweep.at:
+                line.sweep.ring_by(reply.forget_at)
+            if line.is_popping and self.key not in line.popped_keys:
+                line.include(self.key)
+        line.push(reply)
 
     def take(self, frames: Iterable[bytes]) -> None:
         """Read frames, and give the messages that they complete to whoever waits for them; others are dropped."""
@@ -233,14 +242,20 @@ class ReplyLine(AsyncLine):
             longest = _SLICE_WITHOUT_UNBLOCK_IN_SECONDS
         seconds = max(min(longest, self.sweep.at - now), _SHORTEST_SLICE_IN_SECONDS)
         self.pop_ends_at = now + seconds
-        keys = [box.key for box in waiting]
-        self.popped_keys = frozenset(keys)
-        commands = pack(b"BLPOP", *keys, b"%.3f" % seconds)
+        if len(waiting) == 1:
+            (box,) = waiting
+            self.popped_keys = box.keys
+            commands = box.standard_pop if seconds == _SLICE_IN_SECONDS else blocking_pop(box.key, seconds)
+            most = _MOST_AT_ONCE if self.has_junk else min(len(box.pending) - 1, _MOST_AT_ONCE)
+        else:
+            keys = [box.key for box in waiting]
+            self.popped_keys = frozenset(keys)
+            commands = pack(b"BLPOP", *keys, b"%.3f" % seconds)
+            most = _MOST_AT_ONCE
         owed: list[Owed] = [_Popped(self)]
-        for box in waiting:
-            most = _MOST_AT_ONCE if self.has_junk or len(waiting) > 1 else min(len(box.pending) - 1, _MOST_AT_ONCE)
-            if most > 0:
-                commands += pop_more(box.key, most)
+        if most:
+            for box in waiting:
+                commands += box.pops_of_more[most]
                 owed.append(_PoppedMore(box))
         self.has_junk = False
         return commands, owed
