@@ -18,6 +18,7 @@ from pysoa.common.transport.errors import (
     MessageReceiveTimeout,
     MessageTooLarge,
 )
+from pysoa.common.transport.redis_gateway.client import RedisClientTransport
 from tests.support.gateway import (
     REQUEST_KEY,
     Gateway,
@@ -394,3 +395,33 @@ def test_requests_that_nobody_forgets_are_forgotten_when_no_answer_can_come(
     monkeypatch.setattr(module, "monotonic", lambda: real() + 62)
 
     assert client.receive_response_message() == NO_MESSAGE
+
+
+def test_whoever_overrides_sending_or_receiving_sees_every_message(broker: Broker, gateway: Gateway) -> None:
+    class Sends(RedisClientTransport):
+        def send_request_message(self, *args: Any, **kwargs: Any) -> None:
+            super().send_request_message(*args, **kwargs)
+
+    class Receives(RedisClientTransport):
+        def receive_response_message(self, *args: Any, **kwargs: Any) -> ReceivedMessage:
+            return super().receive_response_message(*args, **kwargs)
+
+    core = gateway.client(broker).core
+    settings = {"backend_type": core.backend_type, "backend_layer_kwargs": core.backend_layer_kwargs}
+
+    assert RedisClientTransport("svc", **settings).idle_channel() is not None
+    assert [kind("svc", **settings).idle_channel() for kind in (Sends, Receives)] == [None, None]
+
+
+def test_a_call_in_one_step_brings_its_answer_and_leaves_nothing(broker: Broker, gateway: Gateway) -> None:
+    gateway.worker(broker)
+    core = gateway.client(broker).core
+    client = RedisClientTransport("svc", backend_type=core.backend_type, backend_layer_kwargs=core.backend_layer_kwargs)
+
+    for number in range(20):
+        assert client.idle_channel() is client.channel()
+        request_id = next_id()
+        message = client.call(request_id, meta(), job(number), None, time.monotonic() + 5)
+        assert (message.request_id, number_of(message)) == (request_id, number)
+        assert client.requests_outstanding == 0
+    client.close()

@@ -10,25 +10,20 @@ from typing import Any, Self, TypeVar
 from pysoa.client.async_future import AsyncFutureSOAResponse
 from pysoa.client.async_handler import AsyncCall, AsyncServiceHandler
 from pysoa.client.async_jobs import AsyncSentJobs
-from pysoa.client.base import ClientBase, Responses, new_correlation_id, warn_of_continue_on_error
+from pysoa.client.base import ClientBase, Responses, late, time_in_job, warn_of_continue_on_error
 from pysoa.client.calls import (
     ActionRequestArgumentIterable,
     ActionRequestArgumentList,
     JobRequestArgument,
     action_result,
     check_response,
-    late_error,
-    make_context,
-    make_control,
+    job_response,
     request_headers,
     sole_answer,
-    time_for_call,
 )
 from pysoa.client.jobs import Jobs, by_service, one_by_one
-from pysoa.common.clock import monotonic
-from pysoa.common.deadline import current_deadline
 from pysoa.common.switches import Switch
-from pysoa.common.transport.errors import DeadlinePassed, MessageReceiveTimeout
+from pysoa.common.transport.errors import MessageReceiveTimeout
 from pysoa.common.types import ActionRequest, ActionResponse, Body, JobRequest, JobResponse
 
 __all__ = ("AsyncClient",)
@@ -93,29 +88,21 @@ class AsyncClient(ClientBase[AsyncServiceHandler]):
             response = await self._call(service_name, actions, timeout, headers)
             return action_result(response, service_name, raise_job_errors, raise_action_errors, self)
         # The way of most calls: no middleware wants to see a request or a response, so that none is made.
-        expiry = moment = None
-        if timeout or current_deadline() is not None:
-            asked = request_headers(timeout, None, None, False, None, None)
-            timeout, told, moment = _time_in_job(handler, timeout, asked)
-            control_extra, expiry = told["control_extra"], told["message_expiry_in_seconds"]
-        message = {
-            "control": make_control(False, False, expiry, control_extra),
-            "context": make_context(self.context, context, switches, correlation_id, new_correlation_id),
-            "actions": [{"action": action, "body": {} if body is None else body}],
-        }
+        message, expiry, timeout, moment = self._action_message(
+            handler, action, body, timeout, switches, correlation_id, context
+        )
         request_id, reply = handler.start(message, expiry, timeout or None)
         try:
             received = await reply
         except MessageReceiveTimeout as error:
-            late = _late(error, service_name, moment)
-            if late is None:
+            if (late_error := late(error, service_name, moment)) is None:
                 raise
-            raise late from error
+            raise late_error from error
         except asyncio.CancelledError:
             handler.forget(request_id, reply)
             raise
         return sole_answer(received.body) or action_result(
-            handler.job_response(received), service_name, raise_job_errors, raise_action_errors, self
+            job_response(service_name, received.body), service_name, raise_job_errors, raise_action_errors, self
         )
 
     async def call_actions(
@@ -334,16 +321,15 @@ class AsyncClient(ClientBase[AsyncServiceHandler]):
         headers: Mapping[str, Any],
     ) -> JobResponse:
         handler = self._get_handler(service_name)
-        timeout, headers, moment = _time_in_job(handler, timeout, headers)
+        timeout, headers, moment = time_in_job(service_name, timeout, handler.default_timeout, headers)
         expiry = headers["message_expiry_in_seconds"]
         try:
             call = await self._begin(handler, self._job_request(actions, **headers), expiry, timeout or None)
             return await call.response()
         except MessageReceiveTimeout as error:
-            late = _late(error, service_name, moment)
-            if late is None:
+            if (late_error := late(error, service_name, moment)) is None:
                 raise
-            raise late from error
+            raise late_error from error
 
     async def _begin(
         self, handler: AsyncServiceHandler, job_request: JobRequest, expiry: float | None, timeout: float | None
@@ -375,21 +361,3 @@ class AsyncClient(ClientBase[AsyncServiceHandler]):
             return result(await sent.receive(timeout_of_result or timeout))
 
         return self.FutureResponse(get_response)
-
-
-def _time_in_job(
-    handler: AsyncServiceHandler, timeout: float | None, headers: Mapping[str, Any]
-) -> tuple[float | None, Mapping[str, Any], float | None]:
-    """The timeout and the headers of a call that a job makes, and the deadline of the job where the call ends by it."""
-    moment = current_deadline()
-    if moment is None:
-        return timeout, headers, None
-    timeout, headers, ends_with_job = time_for_call(
-        handler.service_name, timeout, handler.default_timeout, headers, moment - monotonic()
-    )
-    return timeout, headers, moment if ends_with_job else None
-
-
-def _late(error: MessageReceiveTimeout, service_name: str, moment: float | None) -> DeadlinePassed | None:
-    """What to raise in place of a timeout; ``moment`` is the deadline of the job where the call ends by it."""
-    return None if moment is None else late_error(error, service_name, monotonic() - moment)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextvars import ContextVar
 from typing import Any, ClassVar, Final
 
-from pysoa.client.calls import is_suppressed
+from pysoa.client.calls import is_suppressed, job_response
 from pysoa.client.errors import ImproperlyConfigured, NoResponse
 from pysoa.client.middleware import AsyncClientMiddleware, ClientMiddleware
 from pysoa.common.clock import monotonic
@@ -21,7 +21,7 @@ from pysoa.common.serializer.values import plain
 from pysoa.common.stacks import Task, build_stack
 from pysoa.common.transport.async_base import AsyncClientTransport
 from pysoa.common.transport.base import ReceivedMessage
-from pysoa.common.transport.errors import InvalidMessageError, MessageReceiveTimeout
+from pysoa.common.transport.errors import MessageReceiveTimeout
 from pysoa.common.types import Body, JobRequest, JobResponse, job_request_message
 from pysoa.version import __version_info__
 
@@ -63,7 +63,7 @@ class AsyncCall:
         except asyncio.CancelledError:
             self.forget()
             raise
-        return handler.job_response(message)
+        return job_response(handler.service_name, message.body)
 
     def forget(self) -> None:
         """Wait no more: what has not left is not sent, and an answer is dropped."""
@@ -240,8 +240,8 @@ class AsyncServiceHandler:
                 self.metrics.publish_all()
         if request_id is None or response is None:
             raise NoResponse(f"Got unexpected response(s) with ID(s) [] for request with ID {call.request_id}")
-        job_response: JobResponse = response
-        return job_response
+        answer: JobResponse = response
+        return answer
 
     async def _base_receive(self, timeout: float | None = None) -> tuple[int | None, JobResponse | None]:
         call = _receiving.get()
@@ -254,20 +254,7 @@ class AsyncServiceHandler:
             if not done:
                 raise MessageReceiveTimeout(f"No message received for service {self.service_name}")
             message = call.reply.result()
-        return call.request_id, self.job_response(message)
-
-    def job_response(self, message: ReceivedMessage) -> JobResponse:
-        """Read the response of a service.
-
-        Raises:
-            InvalidMessageError: it is none.
-        """
-        try:
-            return JobResponse.from_message(message.body)  # type: ignore[arg-type] # judged here
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise InvalidMessageError(
-                f"Response from service {self.service_name} is not a job response", repr(error), outcome="answered"
-            ) from error
+        return call.request_id, job_response(self.service_name, message.body)
 
     # Requests that nobody waits for yet
 

@@ -211,7 +211,7 @@ class AwaitedResponses:
                 return
         finally:
             if leads:
-                self._resign(call.channel)
+                self.resign(call.channel)
 
     def next_unclaimed(
         self, channel: Hashable, read: Read, timeout: float | None, may_ask_for_nothing: bool
@@ -274,7 +274,7 @@ class AwaitedResponses:
                 return request_id, response
         finally:
             if leads:
-                self._resign(channel)
+                self.resign(channel)
 
     def _take_parked(self, call: AwaitedCall) -> None:
         for request_id in [request_id for request_id in list(call.missing) if request_id in self._parked]:
@@ -355,7 +355,13 @@ class AwaitedResponses:
                 if self._followers:
                     self._changed.notify_all()
 
-    def _resign(self, channel: Hashable) -> None:
+    def lead_alone(self, channel: Hashable) -> bool:
+        """Be the one who reads a channel, until ``resign``; False where somebody else does."""
+        me = get_ident()
+        return channel not in self._leaders and self._leaders.setdefault(channel, me) == me
+
+    def resign(self, channel: Hashable) -> None:
+        """Leave the channel to whoever waits for something there."""
         with self._lock:
             self._leaders.pop(channel, None)
             if self._followers:

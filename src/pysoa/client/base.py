@@ -6,25 +6,39 @@ import os
 import random
 import warnings
 from collections.abc import Generator, Iterable, Mapping
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from pysoa.client.calls import (
     ActionRequestArgumentIterable,
     action_result,
     check_response,
+    late_error,
     make_context,
     make_control,
+    request_headers,
+    time_for_call,
 )
 from pysoa.client.errors import CallActionError, CallJobError, ImproperlyConfigured, InvalidExpansionKey
 from pysoa.client.settings import ClientSettings
+from pysoa.common.clock import monotonic
+from pysoa.common.deadline import current_deadline
 from pysoa.common.forks import BuildLock
 from pysoa.common.switches import Switch
-from pysoa.common.transport.errors import PySOATransportError
-from pysoa.common.types import ActionResponse, Context, JobRequest, JobResponse
+from pysoa.common.transport.errors import DeadlinePassed, MessageReceiveTimeout, PySOATransportError
+from pysoa.common.types import ActionResponse, Body, Context, JobRequest, JobResponse
 
-__all__ = ("ClientBase", "Responses", "new_correlation_id", "warn_of_continue_on_error")
+__all__ = ("ClientBase", "Responses", "late", "time_in_job", "warn_of_continue_on_error")
 
 Handler = TypeVar("Handler")
+
+
+class CalledHandler(Protocol):
+    """What the time of a call needs of a handler."""
+
+    service_name: str
+    default_timeout: float | None
+
+
 Responses = list[JobResponse | PySOATransportError]
 
 
@@ -111,9 +125,36 @@ class ClientBase(Generic[Handler]):
         """The request that the arguments of ``send_request`` ask for."""
         return JobRequest(
             make_control(continue_on_error, suppress_response, message_expiry_in_seconds, control_extra),
-            make_context(self.context, context, switches, correlation_id, new_correlation_id),
+            make_context(self.context, context, switches, correlation_id, _new_correlation_id),
             actions,
         )
+
+    def _action_message(
+        self,
+        handler: CalledHandler,
+        action: str,
+        body: Body | None,
+        timeout: float | None,
+        switches: Iterable[Switch] | None,
+        correlation_id: str | None,
+        context: Mapping[str, Any] | None,
+    ) -> tuple[Body, float | None, float | None, float | None]:
+        """The request of a call of one action as a message, where nobody wants to see a ``JobRequest`` of it.
+
+        Returns:
+            The message and its expiry; then the timeout and the moment that ``time_in_job`` gives.
+        """
+        control_extra = expiry = moment = None
+        if timeout or current_deadline() is not None:
+            asked = request_headers(timeout, None, None, False, None, None)
+            timeout, told, moment = time_in_job(handler.service_name, timeout, handler.default_timeout, asked)
+            control_extra, expiry = told["control_extra"], told["message_expiry_in_seconds"]
+        message: Body = {
+            "control": make_control(False, False, expiry, control_extra),
+            "context": make_context(self.context, context, switches, correlation_id, _new_correlation_id),
+            "actions": [{"action": action, "body": {} if body is None else body}],
+        }
+        return message, expiry, timeout, moment
 
     def _checked(self, responses: Responses, raise_job_errors: bool, raise_action_errors: bool) -> list[JobResponse]:
         for response in responses:
@@ -133,12 +174,29 @@ class ClientBase(Generic[Handler]):
         return (result for result in results)
 
 
+def time_in_job(
+    service_name: str, timeout: float | None, default_timeout: float | None, headers: Mapping[str, Any]
+) -> tuple[float | None, Mapping[str, Any], float | None]:
+    """The timeout and the headers of a call, and the deadline of the present job where the call ends by that."""
+    moment = current_deadline()
+    if moment is None:
+        return timeout, headers, None
+    left = moment - monotonic()
+    timeout, headers, ends_with_job = time_for_call(service_name, timeout, default_timeout, headers, left)
+    return timeout, headers, moment if ends_with_job else None
+
+
+def late(error: MessageReceiveTimeout, service_name: str, moment: float | None) -> DeadlinePassed | None:
+    """What to raise in place of a timeout; ``moment`` is as ``time_in_job`` gives it."""
+    return None if moment is None else late_error(error, service_name, monotonic() - moment)
+
+
 _random = random.Random()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_random.seed)
 
 
-def new_correlation_id() -> str:
+def _new_correlation_id() -> str:
     """Ties calls together in logs; nobody's secret, so it need not be hard to guess, and people may seed ``random``."""
     return _random.randbytes(16).hex()
 

@@ -34,6 +34,7 @@ __all__ = (
     "action_result",
     "check_response",
     "is_suppressed",
+    "job_response",
     "late_error",
     "make_context",
     "make_control",
@@ -247,6 +248,20 @@ def _union(*several: Iterable[Switch] | None) -> list[int]:
 def is_suppressed(job_request: JobRequest) -> bool:
     """Whether the server is told not to answer."""
     return bool(job_request.control.get("suppress_response"))
+
+
+def job_response(service_name: str, body: Any) -> JobResponse:
+    """Read the response of a service.
+
+    Raises:
+        InvalidMessageError: it is none.
+    """
+    try:
+        return JobResponse.from_message(body)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InvalidMessageError(
+            f"Response from service {service_name} is not a job response", repr(error), outcome="answered"
+        ) from error
 
 
 def check_response(

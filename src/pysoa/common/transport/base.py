@@ -142,6 +142,29 @@ class ClientTransport(Transport, abc.ABC):
     def forget(self, request_ids: Iterable[int]) -> None:
         """Say that nobody waits for these requests any more: their responses, should they come, are dropped."""
 
+    def idle_channel(self) -> Hashable:
+        """The channel of this thread, if no response is outstanding there and ``call`` may be used; otherwise None."""
+        return None
+
+    def call(
+        self, request_id: int, meta: dict[str, Any], body: Body, message_expiry_in_seconds: float | None, until: float
+    ) -> ReceivedMessage:
+        """Send a request and wait for its response, in one step; only where ``idle_channel`` gives a channel.
+
+        Nobody else reads that channel meanwhile. Afterwards nothing is outstanding there, whatever has come of it.
+
+        Args:
+            request_id: as for ``send_request_message``; so are the next three.
+            meta: headers.
+            body: a job request.
+            message_expiry_in_seconds: after so long, no server may begin it.
+            until: the moment, in ``monotonic`` time, at which all has to be over.
+
+        Raises:
+            PySOATransportError: as sending and receiving do.
+        """
+        raise NotImplementedError
+
 
 class ServerTransport(Transport, abc.ABC):
     """The server's end: receives requests, sends responses.

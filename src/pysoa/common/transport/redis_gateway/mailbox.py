@@ -30,6 +30,7 @@ __all__ = ("SLICE_IN_SECONDS", "Mailbox", "ReplyQueue", "Unsent", "read_any")
 SLICE_IN_SECONDS: Final = 2.0
 """The longest pop of a client: a connection that has died unseen is found out after so long."""
 
+_PRUNE_EVERY_SECONDS: Final = 5.0
 _RECOVERY_IN_SECONDS: Final = 2.0
 _CONNECT_AMONG_OTHERS_IN_SECONDS: Final = 0.5
 
@@ -273,6 +274,17 @@ class Mailbox:
         self.batch: dict[int, list[Unsent]] | None = None
         self.suspicious: list[tuple[int, Master, bytes, bytes]] = []
         self.ask_at = 0.0
+
+    def prune(self, now: float) -> int:
+        """How many requests are outstanding, without those that are so old that no reply can come."""
+        outstanding = self.outstanding
+        if now > self.prune_at:
+            self.prune_at = now + _PRUNE_EVERY_SECONDS
+            # Of a copy: the thread whose mailbox it is may be sending meanwhile.
+            for request_id, forget_at in list(outstanding.items()):
+                if forget_at < now:
+                    outstanding.pop(request_id, None)
+        return len(outstanding)
 
 
 def read_any(queues: list[ReplyQueue], until: float) -> tuple[ReplyQueue, bytes] | None:
