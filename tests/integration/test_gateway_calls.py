@@ -18,6 +18,7 @@ from pysoa.common.transport.errors import (
     MessageReceiveTimeout,
     MessageTooLarge,
 )
+from pysoa.common.transport.redis_gateway.absence import ASK_AFTER_SECONDS
 from pysoa.common.transport.redis_gateway.client import RedisClientTransport
 from tests.support.gateway import (
     REQUEST_KEY,
@@ -419,9 +420,23 @@ def test_a_call_in_one_step_brings_its_answer_and_leaves_nothing(broker: Broker,
     client = RedisClientTransport("svc", backend_type=core.backend_type, backend_layer_kwargs=core.backend_layer_kwargs)
 
     for number in range(20):
-        assert client.idle_channel() is client.channel()
+        channel = client.idle_channel()
+        assert channel is client.channel()
         request_id = next_id()
-        message = client.call(request_id, meta(), job(number), None, time.monotonic() + 5)
+        message = client.call(channel, request_id, meta(), job(number), None, time.monotonic() + 5)
         assert (message.request_id, number_of(message)) == (request_id, number)
         assert client.requests_outstanding == 0
     client.close()
+
+
+def test_an_answer_that_is_asked_for_late_is_waited_for_even_where_a_connection_has_to_be_opened(
+    broker: Broker, gateway: Gateway
+) -> None:
+    client = gateway.client(broker)
+    with client.batch():
+        send(client, 7)
+    time.sleep(ASK_AFTER_SECONDS * 2)  # by now it is time to ask whether anybody serves
+    gateway.worker(broker)
+    client._masters[0].drop_idle()
+
+    assert number_of(client.receive_response_message(5)) == 7

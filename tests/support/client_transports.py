@@ -236,14 +236,15 @@ class ShortWayTransport(ListeningTransport):
         return None if self._ids[self.channel()] else self.channel()
 
     def call(
-        self, request_id: int, meta: dict[str, Any], body: Body, message_expiry_in_seconds: float | None, until: float
+        self, channel: Hashable, request_id: int, meta: dict[str, Any], body: Body, expiry: float | None, until: float
     ) -> ReceivedMessage:
         self.calls += 1
+        assert channel == self.channel()
         try:
-            self.send_request_message(request_id, meta, body, message_expiry_in_seconds)
+            self.send_request_message(request_id, meta, body, expiry)
             return self.receive_response_message(until - monotonic())
         finally:
-            self._ids[self.channel()].discard(request_id)
+            self._ids[channel].discard(request_id)
 
 
 @accepts_kwargs(NO_KWARGS)

@@ -263,9 +263,8 @@ class ServiceHandler:
             return None
         try:
             self._last_request_id = request_id = next(self._request_ids)
-            received: ReceivedMessage = transport.call(
-                request_id, {"client_version": self._client_version}, message, expiry, until
-            )
+            meta = {"client_version": self._client_version}
+            received: ReceivedMessage = transport.call(channel, request_id, meta, message, expiry, until)
             return received
         finally:
             awaited.resign(channel)

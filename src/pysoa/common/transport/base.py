@@ -147,17 +147,18 @@ class ClientTransport(Transport, abc.ABC):
         return None
 
     def call(
-        self, request_id: int, meta: dict[str, Any], body: Body, message_expiry_in_seconds: float | None, until: float
+        self, channel: Hashable, request_id: int, meta: dict[str, Any], body: Body, expiry: float | None, until: float
     ) -> ReceivedMessage:
-        """Send a request and wait for its response, in one step; only where ``idle_channel`` gives a channel.
+        """Send a request and wait for its response, in one step.
 
-        Nobody else reads that channel meanwhile. Afterwards nothing is outstanding there, whatever has come of it.
+        Nobody else reads the channel meanwhile. Afterwards nothing is outstanding there, whatever has come of it.
 
         Args:
-            request_id: as for ``send_request_message``; so are the next three.
+            channel: what ``idle_channel`` has given this thread just now.
+            request_id: as for ``send_request_message``; so are ``meta`` and ``body``.
             meta: headers.
             body: a job request.
-            message_expiry_in_seconds: after so long, no server may begin it.
+            expiry: after so many seconds, no server may begin it; None leaves that to the transport.
             until: the moment, in ``monotonic`` time, at which all has to be over.
 
         Raises:

@@ -171,15 +171,16 @@ class RedisClientTransport(ClientTransport):
     def send_request_message(
         self, request_id: int, meta: dict[str, Any], body: Body, message_expiry_in_seconds: float | None = None
     ) -> None:
-        if self.core.records_metrics:
-            try:
-                with self.core.timer("send"):
-                    self._send(request_id, meta, body, message_expiry_in_seconds)
-            except TransientPySOATransportError:
-                self.core.count("send.error.transient")
-                raise
-        else:
-            self._send(request_id, meta, body, message_expiry_in_seconds)
+        mailbox = self._local.mailbox or self._mailbox()
+        if not self.core.records_metrics:
+            self._send(mailbox, request_id, meta, body, message_expiry_in_seconds)
+            return
+        try:
+            with self.core.timer("send"):
+                self._send(mailbox, request_id, meta, body, message_expiry_in_seconds)
+        except TransientPySOATransportError:
+            self.core.count("send.error.transient")
+            raise
 
     def idle_channel(self) -> Hashable:
         # Whoever has put something in the place of sending or receiving gets to see every message.
@@ -192,20 +193,19 @@ class RedisClientTransport(ClientTransport):
         return mailbox
 
     def call(
-        self, request_id: int, meta: dict[str, Any], body: Body, message_expiry_in_seconds: float | None, until: float
+        self, channel: Hashable, request_id: int, meta: dict[str, Any], body: Body, expiry: float | None, until: float
     ) -> ReceivedMessage:
-        mailbox = self._local.mailbox or self._mailbox()
+        mailbox: Mailbox = channel  # type: ignore[assignment] # as idle_channel has given it
         mailbox.awaited_until = until
         try:
-            self._send(request_id, meta, body, message_expiry_in_seconds)
+            self._send(mailbox, request_id, meta, body, expiry)
             if (now := monotonic()) >= until:
                 raise DeadlinePassed(self.service_name, now - until)
             return self._receive(mailbox, until)
         finally:
             mailbox.outstanding.pop(request_id, None)
 
-    def _send(self, request_id: int, meta: dict[str, Any], body: Body, expiry: float | None) -> None:
-        mailbox = self._local.mailbox or self._mailbox()
+    def _send(self, mailbox: Mailbox, request_id: int, meta: dict[str, Any], body: Body, expiry: float | None) -> None:
         core = self.core
         now = monotonic()
         awaited_until = mailbox.awaited_until
@@ -459,7 +459,7 @@ class RedisClientTransport(ClientTransport):
                 claim = queue.claim
                 try:
                     if claim.acquire(blocking=False) or claim.acquire(timeout=max(0.0, limit - monotonic())):
-                        frame = queue.read(limit, most)
+                        frame = queue.read(limit, most, until)
                         claim.release()
                         if frame is not None:
                             return queue, frame

@@ -108,12 +108,14 @@ class ReplyQueue:
         self._pop_replies = 1
         return command
 
-    def read(self, until: float, most: int) -> bytes | None:
+    def read(self, until: float, most: int, connect_until: float) -> bytes | None:
         """Wait for the next frame.
 
         Args:
             until: moment on the monotonic clock to give up at.
             most: how many frames are worth taking at once.
+            connect_until: the same for opening a connection, where none is at hand; later where whoever waits only
+                wants to look around meanwhile.
 
         Returns:
             A frame, or None when none came in time; then the pop may still be under way.
@@ -126,7 +128,7 @@ class ReplyQueue:
         give_up_at = 0.0
         while True:
             try:
-                connection = self.pop or self._start(until, most)
+                connection = self.pop or self._start(connect_until, most)
                 early = until < self._pop_ends_at
                 try:
                     reply = connection.read(until if early else self._pop_ends_at + POP_MARGIN_IN_SECONDS)
