@@ -33,6 +33,7 @@ PURE = (
     "pysoa.common.errors",
     "pysoa.common.constants",
     "pysoa.common.fields",
+    "pysoa.common.old_names",
     "pysoa.common.switches",
     "pysoa.common.protocol*",
     "pysoa.common.serializer*",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import warnings
 from collections.abc import Generator, Iterable, Mapping
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -23,6 +22,7 @@ from pysoa.client.settings import ClientSettings
 from pysoa.common.clock import monotonic
 from pysoa.common.deadline import current_deadline
 from pysoa.common.forks import BuildLock
+from pysoa.common.old_names import warn_user
 from pysoa.common.switches import Switch
 from pysoa.common.transport.errors import DeadlinePassed, MessageReceiveTimeout, PySOATransportError
 from pysoa.common.types import ActionResponse, Body, Context, JobRequest, JobResponse
@@ -203,4 +203,4 @@ def _new_correlation_id() -> str:
 
 def warn_of_continue_on_error(method: str) -> None:
     """Say that an argument of 0.42 means nothing here."""
-    warnings.warn(f"{method}: continue_on_error means nothing for jobs of one action", DeprecationWarning, stacklevel=3)
+    warn_user(f"{method}: continue_on_error means nothing for jobs of one action")

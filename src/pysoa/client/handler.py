@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import os
 import threading
-import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, TypeVar
 
@@ -23,6 +22,7 @@ from pysoa.common.clock import monotonic
 from pysoa.common.deadline import current_deadline
 from pysoa.common.forks import start_anew_in_children
 from pysoa.common.instruments import NO_METRICS, TimerResolution
+from pysoa.common.old_names import warn_of_old_attribute
 from pysoa.common.plugins import make_recorder
 from pysoa.common.serializer.values import plain
 from pysoa.common.transport.base import ClientTransport, ReceivedMessage
@@ -158,7 +158,7 @@ class ServiceHandler:
     @property
     def middleware(self) -> list[ClientMiddleware]:
         """Deprecated: the name of 0.42 for ``_middleware``."""
-        warnings.warn("ServiceHandler.middleware is now ServiceHandler._middleware", DeprecationWarning, stacklevel=2)
+        warn_of_old_attribute("pysoa.client.client:ServiceHandler.middleware")
         return self._middleware
 
     # Sending

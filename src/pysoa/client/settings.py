@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, ClassVar
 
 from pysoa.common.fields import List
+from pysoa.common.old_names import old_name, warn_of_old_setting
 from pysoa.common.plugins import ClassConfiguration
 from pysoa.common.settings import SettingsData, SettingsSchema, SOASettings
 
@@ -30,11 +30,7 @@ class ClientSettings(SOASettings):
     def _without_old_keys(self, data: SettingsData) -> SettingsData:
         if "transport_cache_time_in_seconds" not in data:
             return data
-        warnings.warn(
-            "the client setting transport_cache_time_in_seconds does nothing: transports are kept",
-            DeprecationWarning,
-            stacklevel=4,
-        )
+        warn_of_old_setting("transport_cache_time_in_seconds")
         return {key: value for key, value in data.items() if key != "transport_cache_time_in_seconds"}
 
 
@@ -42,15 +38,5 @@ class _LocalClientSettings(ClientSettings):
     defaults: ClassVar[SettingsData] = {"transport": {"path": "pysoa.common.transport.local:LocalClientTransport"}}
 
 
-_OLD_NAMES = {
-    "RedisClientSettings": ClientSettings,
-    "PolymorphicClientSettings": ClientSettings,
-    "LocalClientSettings": _LocalClientSettings,
-}
-
-
 def __getattr__(name: str) -> Any:
-    if name in _OLD_NAMES:
-        warnings.warn(f"pysoa.client.settings.{name} is now ClientSettings", DeprecationWarning, stacklevel=2)
-        return _OLD_NAMES[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return old_name(__name__, name)

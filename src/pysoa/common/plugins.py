@@ -6,7 +6,6 @@ A class says which keyword arguments it takes by the decorator ``accepts_kwargs`
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, Final, TypeVar
 
@@ -22,6 +21,7 @@ from pysoa.common.fields import (
     under,
 )
 from pysoa.common.instruments import NO_METRICS, NoOpMetricsRecorder, Recorder, adapt_recorder, is_recorder
+from pysoa.common.old_names import current_path, warn_user
 
 __all__ = (
     "ClassConfiguration",
@@ -62,6 +62,7 @@ def resolve_python_path(path: str) -> Any:
         ImportError: there is no such module, or it cannot be imported.
         AttributeError: the module has no such thing.
     """
+    path = current_path(path)
     if path in _resolved:
         return _resolved[path]
     import importlib
@@ -211,11 +212,9 @@ class ClassConfiguration(Field):
         mismatch = _signature_mismatch(cls, kwargs)
         if mismatch:
             return [FieldError(mismatch)]
-        warnings.warn(
+        warn_user(
             f"{path} does not say which keyword arguments it takes: decorate it with"
-            " pysoa.common.plugins.accepts_kwargs",
-            DeprecationWarning,
-            stacklevel=2,
+            " pysoa.common.plugins.accepts_kwargs"
         )
         return []
 

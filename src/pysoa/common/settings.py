@@ -10,15 +10,14 @@ A settings class names its keys in ``schema`` (fields of ``common.fields`` or of
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from typing import Any, ClassVar, TypeAlias
 
 from pysoa.common.fields import FieldError, List, Schema, hint_for_unknown, own_errors
+from pysoa.common.old_names import old_name, warn_user
 from pysoa.common.plugins import NO_OP_METRICS_PATH, ClassConfiguration, MetricsConfiguration
-from pysoa.common.plugins import resolve_python_path as _resolve_python_path
 
-__all__ = ("SOASettings", "Settings", "SettingsData", "SettingsSchema", "resolve_python_path")
+__all__ = ("SOASettings", "Settings", "SettingsData", "SettingsSchema")
 
 SettingsData: TypeAlias = Mapping[str, Any]
 SettingsSchema: TypeAlias = Mapping[str, Schema]
@@ -103,10 +102,8 @@ class Settings(Mapping[str, Any]):
         for key, value in data.items():
             convert = getattr(self, f"convert_{key}", None)
             if convert is not None:
-                warnings.warn(
-                    f"{type(self).__name__}.convert_{key}: convert the setting where it is used, or annotate its type",
-                    DeprecationWarning,
-                    stacklevel=4,
+                warn_user(
+                    f"{type(self).__name__}.convert_{key}: convert the setting where it is used, or annotate its type"
                 )
                 data[key] = convert(value)
         return data
@@ -147,16 +144,6 @@ class Settings(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(keys: {', '.join(self._data)})"  # values may hold secrets
-
-
-def resolve_python_path(path: str) -> Any:
-    """Deprecated: use ``pysoa.common.plugins.resolve_python_path``."""
-    warnings.warn(
-        "pysoa.common.settings.resolve_python_path is now pysoa.common.plugins.resolve_python_path",
-        DeprecationWarning,
-        stacklevel=2,
-    )
-    return _resolve_python_path(path)
 
 
 class _AnnotatedKey:
@@ -275,3 +262,7 @@ class SOASettings(Settings):
         "middleware": [],
         "metrics": {"path": NO_OP_METRICS_PATH},
     }
+
+
+def __getattr__(name: str) -> Any:
+    return old_name(__name__, name)

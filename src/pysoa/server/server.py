@@ -29,6 +29,7 @@ from pysoa.server.errors import ActionError, JobError
 from pysoa.server.internal.awaiting import CoroutineWaiter
 from pysoa.server.internal.event_loop import AsyncEventLoopThread
 from pysoa.server.internal.harakiri import HarakiriInterrupt
+from pysoa.server.internal.old_ways import ServerAttributes, make_transport
 from pysoa.server.internal.process import ServerProcess
 from pysoa.server.internal.reports import ServerReports
 from pysoa.server.internal.signals import ignore_shutdown_signals
@@ -64,7 +65,7 @@ _push_log_action = PySOALogContextFilter.set_logging_action_name
 _pop_log_action = PySOALogContextFilter.clear_logging_action_name
 
 
-class Server(ServerReports):
+class Server(ServerAttributes, ServerReports):
     """A service. Subclasses set ``service_name`` and ``action_class_map``, and override hooks as they need.
 
     Overridden hooks call ``super()``. An instance is used by one thread.
@@ -92,6 +93,7 @@ class Server(ServerReports):
     async_client_class: type[AsyncClient] | None = None
     use_django: bool = False
     introspection_action: IntrospectionActionType | None = None
+    _forked_process_id: int | None = None
 
     def __init__(self, settings: ServerSettings, forked_process_id: int | None = None) -> None:
         if not self.service_name:
@@ -100,11 +102,12 @@ class Server(ServerReports):
             prepare_schemas(self.action_class_map.values())
 
         self.settings = settings
+        if forked_process_id is None:
+            forked_process_id = self._forked_process_id  # set beforehand where a subclass does not pass it on
         self._forked_process_id = forked_process_id
         self._prepare_reports(settings, forked_process_id)
-        transport = settings["transport"]
-        self.transport: ServerTransport = transport["object"](
-            self.service_name, self.metrics, forked_process_id or 1, **transport.get("kwargs", {})
+        self.transport: ServerTransport = make_transport(
+            settings["transport"], self.service_name, self.metrics, forked_process_id or 1
         )
         self._async_event_loop_thread = AsyncEventLoopThread(_instances(settings["coroutine_middleware"]))
         self._run_coroutine = self._async_event_loop_thread.run_coroutine
@@ -475,11 +478,6 @@ class Server(ServerReports):
         ignore_shutdown_signals()
         if server.exit_code:
             sys.exit(server.exit_code)
-
-    @property
-    def middleware(self) -> list[ServerMiddleware]:
-        """The name that ``_middleware`` had in 0.42."""
-        return self._middleware
 
 
 def _instances(configurations: Iterable[Mapping[str, Any]]) -> list[Any]:

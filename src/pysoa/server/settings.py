@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, ClassVar
 
 from pysoa.common.constants import ERROR_CODE_UNKNOWN
@@ -18,15 +17,16 @@ from pysoa.common.fields import (
     Set,
     UnicodeString,
 )
+from pysoa.common.old_names import current_path, old_name, replacement
 from pysoa.common.plugins import ClassConfiguration, TypePath
 from pysoa.common.settings import SettingsData, SettingsSchema, SOASettings
 
 __all__ = ("ServerSettings",)
 
-log_level_schema = Constant("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_LOG_LEVEL = Constant("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 _ROOT_LOGGER = Dictionary(
-    {"level": log_level_schema, "filters": List(UnicodeString()), "handlers": List(UnicodeString())},
+    {"level": _LOG_LEVEL, "filters": List(UnicodeString()), "handlers": List(UnicodeString())},
     optional_keys=("level", "filters", "handlers"),
 )
 _LOGGER = _ROOT_LOGGER.extend({"propagate": Boolean()}, optional_keys=("propagate",))
@@ -51,7 +51,7 @@ _LOGGING_CONTENTS = {
         Dictionary(
             {
                 "class": TypePath("logging:Handler"),
-                "level": log_level_schema,
+                "level": _LOG_LEVEL,
                 "formatter": UnicodeString(),
                 "filters": List(UnicodeString()),
             },
@@ -73,7 +73,17 @@ class _LoggingConfiguration(Dictionary):
     optional_keys = frozenset(_LOGGING_CONTENTS)
 
     def errors(self, value: Any) -> list[FieldError]:
+        _rename_old_classes(value)
         return super().errors(value) or _filter_errors(value) or _reference_errors(value)
+
+
+def _rename_old_classes(configuration: Any) -> None:
+    """Put today's paths in the place of those of 0.42, for ``dictConfig`` imports them by itself."""
+    for kind, key in (("filters", "()"), ("handlers", "class")):
+        named = configuration.get(kind) if isinstance(configuration, dict) else None
+        for options in named.values() if isinstance(named, dict) else ():
+            if isinstance(options, dict) and isinstance(path := options.get(key), str) and replacement(path):
+                options[key] = current_path(path).replace(":", ".")  # the only form that dictConfig knows
 
 
 def _filter_errors(configuration: dict[str, Any]) -> list[FieldError]:
@@ -148,8 +158,8 @@ class ServerSettings(SOASettings):
         "thread_pool_size": Integer(
             gte=0, description="How many threads blocking actions have beside asyncio's loop; 0 for one for each job"
         ),
-        "request_log_success_level": log_level_schema,
-        "request_log_error_level": log_level_schema,
+        "request_log_success_level": _LOG_LEVEL,
+        "request_log_error_level": _LOG_LEVEL,
         "heartbeat_file": Nullable(
             UnicodeString(description="Rewritten while the server lives; {{pid}} and {{fid}} are replaced")
         ),
@@ -219,15 +229,5 @@ class _LocalServerSettings(ServerSettings):
     defaults: ClassVar[SettingsData] = {"transport": {"path": "pysoa.common.transport.local:LocalServerTransport"}}
 
 
-_OLD_NAMES = {
-    "RedisServerSettings": ServerSettings,
-    "PolymorphicServerSettings": ServerSettings,
-    "LocalServerSettings": _LocalServerSettings,
-}
-
-
 def __getattr__(name: str) -> Any:
-    if name in _OLD_NAMES:
-        warnings.warn(f"pysoa.server.settings.{name} is now ServerSettings", DeprecationWarning, stacklevel=2)
-        return _OLD_NAMES[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return old_name(__name__, name)

@@ -17,6 +17,7 @@ from pysoa.common.errors import Error
 from pysoa.common.switches import Switch
 from pysoa.common.types import ActionRequest, ActionResponse, Body, Context, Control, JobRequest, action_request
 from pysoa.server.errors import ActionError
+from pysoa.server.internal.old_ways import JobRequestAsDict
 from pysoa.server.internal.types import RequestSwitchSet
 from pysoa.server.jobs import unknown_action_error
 
@@ -73,7 +74,7 @@ class _ClientOnDemand:
 
 
 @attr.s(auto_attribs=True)
-class EnrichedJobRequest(JobRequest):
+class EnrichedJobRequest(JobRequestAsDict, JobRequest):
     """A job request as job middleware and ``Server.execute_job`` see it.
 
     Attributes:

@@ -190,13 +190,6 @@ def test_a_malformed_response_fails_the_call_whose_response_it_was() -> None:
         future.result()
 
 
-def test_the_old_name_of_the_middleware_still_works() -> None:
-    handler = make_client(middleware=logging("mark"))._get_handler("square")
-
-    with pytest.warns(DeprecationWarning, match="ServiceHandler.middleware is now"):
-        assert handler.middleware is handler._middleware
-
-
 def test_the_request_counter_can_be_set() -> None:
     client = make_client()
     client._get_handler("square").request_counter = 1000

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import pytest
 
-from pysoa.common import settings as settings_module
 from pysoa.common.fields import Boolean, Dictionary, Integer, List, SchemalessDictionary, UnicodeString
 from pysoa.common.settings import Settings, SettingsData, SettingsSchema, SOASettings
 
@@ -229,11 +228,6 @@ def test_conversion_methods_of_042_still_work() -> None:
         settings = Old({"count": 3})
 
     assert settings["count"] == "3 pieces"
-
-
-def test_the_old_place_of_the_path_resolver_still_works() -> None:
-    with pytest.warns(DeprecationWarning, match="plugins.resolve_python_path"):
-        assert settings_module.resolve_python_path("datetime:date.min") == datetime.date.min
 
 
 def test_base_settings_take_any_transport_class_and_need_one() -> None:

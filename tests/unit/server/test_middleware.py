@@ -193,4 +193,3 @@ def test_middleware_and_the_recorder_may_be_given_as_objects_only() -> None:
     server = OrdinaryServer(settings)
 
     assert isinstance(server._middleware[0], RefusingActions)
-    assert server.middleware is server._middleware

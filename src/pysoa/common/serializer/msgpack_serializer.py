@@ -18,6 +18,7 @@ import msgpack
 import ormsgpack
 
 from pysoa.common.fields import NO_KWARGS
+from pysoa.common.old_names import warn_of_old_attribute
 from pysoa.common.plugins import accepts_kwargs
 from pysoa.common.serializer import extensions
 from pysoa.common.serializer.base import Serializer
@@ -106,6 +107,16 @@ class MsgpackSerializer(Serializer):
         except _FAULTS as error:
             raise InvalidMessage.from_cause(error) from error
         return message
+
+    def default(self, obj: Any) -> msgpack.ExtType:
+        """Deprecated: the extension value of an object that MessagePack itself does not know."""
+        warn_of_old_attribute(f"{__name__}:MsgpackSerializer.default")
+        return _to_ext_type(obj)
+
+    def ext_hook(self, code: int, data: bytes) -> Any:
+        """Deprecated: the object of an extension value."""
+        warn_of_old_attribute(f"{__name__}:MsgpackSerializer.ext_hook")
+        return read_extension(code, data)
 
 
 @functools.cache

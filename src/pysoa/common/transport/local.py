@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pysoa.common.fields import NO_KWARGS, Any_, Anything, Dictionary, SchemalessDictionary, UnicodeString
 from pysoa.common.forks import BuildLock
 from pysoa.common.instruments import NO_METRICS, Recorder
+from pysoa.common.old_names import old_name
 from pysoa.common.plugins import accepts_kwargs, resolve_python_path
 from pysoa.common.serializer.values import plain
 from pysoa.common.transport.base import NO_MESSAGE, ClientTransport, ReceivedMessage, ServerTransport
@@ -221,3 +222,7 @@ def _is_server_class(candidate: Any) -> bool:
     return isinstance(candidate, type) and any(
         base.__module__ == "pysoa.server.server" and base.__name__ == "Server" for base in candidate.__mro__
     )
+
+
+def __getattr__(name: str) -> Any:
+    return old_name(__name__, name)

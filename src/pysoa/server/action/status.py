@@ -10,7 +10,17 @@ from collections.abc import Iterable
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import pysoa.version
-from pysoa.common.fields import Boolean, Dictionary, List, Nullable, Schema, SchemalessDictionary, Tuple, UnicodeString
+from pysoa.common.fields import (
+    Boolean,
+    Dictionary,
+    FieldError,
+    List,
+    Nullable,
+    Schema,
+    SchemalessDictionary,
+    Tuple,
+    UnicodeString,
+)
 from pysoa.common.types import Body
 from pysoa.server.action.base import Action
 from pysoa.server.types import EnrichedActionRequest
@@ -66,6 +76,13 @@ def _problems_schema(kind: str) -> Schema:
     return List(problem, description=f"The {kind}s that the checks have found")
 
 
+class _DictionaryOrNone(Dictionary):
+    """Describes itself as the dictionary that requests have; those of 0.42 may have no body."""
+
+    def errors(self, value: Any) -> list[FieldError]:
+        return [] if value is None else super().errors(value)
+
+
 class BaseStatusAction(Action):
     """Tells the versions of a service and, unless ``verbose`` is given as false, the results of its health checks.
 
@@ -85,7 +102,7 @@ class BaseStatusAction(Action):
         "its health checks."
     )
 
-    request_schema = Dictionary(
+    request_schema = _DictionaryOrNone(
         {"verbose": Boolean(description="If false, the health checks are left out (default: true)")},
         optional_keys=("verbose",),
     )

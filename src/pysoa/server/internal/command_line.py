@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from pysoa.common.logging import PySOALogContextFilter
+from pysoa.server.internal.old_ways import make_server_of
 
 if TYPE_CHECKING:
     from pysoa.server.server import Server
@@ -47,7 +48,7 @@ def make_server(server_class: type[Server], forked_process_id: int | None) -> Se
     logging.config.dictConfig(settings["logging"])
     if arguments.daemon:
         detach()
-    return server_class.initialize(settings)(settings, forked_process_id)
+    return make_server_of(server_class.initialize(settings), settings, forked_process_id)
 
 
 def parse_arguments(service_name: str | None, needs_settings: bool) -> argparse.Namespace:

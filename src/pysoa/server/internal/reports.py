@@ -144,10 +144,6 @@ class ServerReports:
             error = jobs.redacted_error(report.log_under_id(self.logger))
         return response_type(errors=[error], **kwargs)
 
-    def handle_job_exception(self, exception: Exception, variables: Mapping[str, Any] | None = None) -> JobResponse:
-        """The name that ``handle_unhandled_exception`` had in 0.42, for jobs."""
-        return self.handle_unhandled_exception(exception, JobResponse, variables)
-
     def handle_job_error_code(
         self,
         code: str,

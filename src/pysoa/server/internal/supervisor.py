@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import inspect
 import multiprocessing
 import os
 import select
@@ -20,7 +19,6 @@ import signal
 import sys
 import threading
 import time
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -28,6 +26,8 @@ from typing import Any, Final
 
 import attr
 
+from pysoa.common.old_names import warn_user
+from pysoa.server.internal.old_ways import takes
 from pysoa.server.internal.signals import ShutdownSignals, Verdict
 
 __all__ = ("RESPAWN_PAUSES_IN_SECONDS", "Supervisor", "pause_before_respawn", "supervise")
@@ -286,18 +286,10 @@ def _process_class() -> Any:
 
 
 def _takes_number(main: Callable[..., Any]) -> bool:
-    try:
-        inspect.signature(main).bind(1)
-    except TypeError:
-        warnings.warn(
-            f"{main!r} should take the number of the worker: main(forked_process_id=None)",
-            DeprecationWarning,
-            stacklevel=3,
-        )
-        return False
-    except ValueError:  # built-in callables may have no signature
+    if takes(main, 1):
         return True
-    return True
+    warn_user(f"{main!r} should take the number of the worker: main(forked_process_id=None)")
+    return False
 
 
 def _is_ignored_by_nohup(signal_number: int) -> bool:

@@ -230,3 +230,12 @@ class TestCheckClientSettings:
     @pytest.mark.parametrize("client", [None, mock.Mock(spec_set=["settings"], settings={})])
     def test_without_services_there_is_nothing_to_ask(self, client: Any) -> None:
         assert self.health(client) == {"errors": [], "warnings": [], "diagnostics": {}}
+
+
+def test_a_request_without_a_body_passes_as_it_did_in_042() -> None:
+    bodyless = EnrichedActionRequest("status", None)  # type: ignore[arg-type]
+
+    response = StatusActionFactory("1.2.3")()(bodyless)
+
+    assert response.body["version"] == "1.2.3"
+    assert BaseStatusAction.request_schema.introspect()["type"] == "dictionary"

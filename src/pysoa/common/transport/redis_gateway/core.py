@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final
 from pysoa.common.clock import monotonic
 from pysoa.common.instruments import NO_METRICS, Recorder
 from pysoa.common.protocol.frames import frame_header
+from pysoa.common.old_names import warn_of_old_setting
 from pysoa.common.protocol.queues import PREFIX, queue_key
 from pysoa.common.protocol.retries import pause_in_seconds
 from pysoa.common.transport.base import ReceivedMessage
@@ -91,6 +92,8 @@ class RedisTransportCore(MessageCodec):
         request_queue_life_in_seconds: float = 3600,
         serializer_config: Mapping[str, Any] | None = None,  # the name of 0.42 for default_serializer_config
     ) -> None:
+        if serializer_config is not None:
+            warn_of_old_setting("serializer_config")
         if backend_type not in REDIS_BACKEND_TYPES:
             raise ValueError(f"backend_type must be one of {REDIS_BACKEND_TYPES!r}, got {backend_type!r}")
         super().__init__(

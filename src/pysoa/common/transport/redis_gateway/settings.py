@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Final
 
 from pysoa.common.constants import ERROR_CODE_UNKNOWN
@@ -17,6 +16,7 @@ from pysoa.common.fields import (
     SchemalessDictionary,
     UnicodeString,
 )
+from pysoa.common.old_names import warn_of_old_setting
 from pysoa.common.plugins import ClassConfiguration
 from pysoa.common.transport.redis_gateway.constants import (
     DEFAULT_MAXIMUM_MESSAGE_BYTES_SERVER,
@@ -100,7 +100,7 @@ class _TransportSchema(Dictionary):
 
     def errors(self, value: Any) -> list[FieldError]:
         if isinstance(value, dict) and "serializer_config" in value and "default_serializer_config" not in value:
-            warnings.warn("serializer_config is now default_serializer_config", DeprecationWarning, stacklevel=2)
+            warn_of_old_setting("serializer_config")
             value["default_serializer_config"] = value.pop("serializer_config")
         errors = super().errors(value)
         return errors or _sentinel_errors(value) + _chunk_errors(value)
