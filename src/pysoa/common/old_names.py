@@ -51,6 +51,9 @@ MOVED_MODULES: Final = {
 }
 """Modules whose names are all in another module now."""
 
+_LED_THROUGH: Final = ("collections", "importlib", "multiprocessing", "pysoa")
+"""Packages that stand between a line of users and the place where it shows that the line is deprecated."""
+
 _CLIENT_SETTINGS: Final = "pysoa.client.settings:ClientSettings"
 _SERVER_SETTINGS: Final = "pysoa.server.settings:ServerSettings"
 
@@ -161,6 +164,6 @@ def warn_user(text: str) -> None:
 def _frames_of_users(frame: FrameType | None) -> Iterator[FrameType]:
     while frame is not None:
         package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-        if package not in ("pysoa", "importlib", "collections"):
+        if package not in _LED_THROUGH:
             yield frame
         frame = frame.f_back

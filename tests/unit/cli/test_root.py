@@ -10,7 +10,7 @@ from pysoa.version import __version__
 from tests.support.commands import Outcome, pysoa
 from tests.support.processes import ROOT
 
-COMMANDS = ("demo", "dev", "call", "run")
+COMMANDS = ("demo", "dev", "call", "run", "upgrade-check")
 HEAVY = {
     "asyncio",
     "attr",
@@ -51,6 +51,7 @@ def test_help_loads_click_and_nothing_heavy(command: tuple[str, ...]) -> None:
         (("dev",), "pysoa dev my_service"),
         (("call",), "pysoa call example square number=7"),
         (("run",), "pysoa run my_service -s my_service.settings --workers 4"),
+        (("upgrade-check",), "pysoa upgrade-check my_service tests requirements.txt"),
     ],
 )
 def test_help_shows_an_example_and_fits_a_terminal(command: tuple[str, ...], example: str) -> None:
@@ -81,6 +82,8 @@ def test_commands_are_listed_as_one_meets_them() -> None:
         ("run", "x", "--workers", "0"),
         ("run", "x", "--concurrency", "0"),
         ("dev", "x", "--concurrency", "many"),
+        ("upgrade-check",),
+        ("upgrade-check", "/no/such/folder"),
     ],
 )
 def test_wrong_usage_exits_with_2_and_no_traceback(arguments: tuple[str, ...]) -> None:
