@@ -24,6 +24,7 @@ PAGES = sorted(page for page in DOCS.rglob("*.md") if page.parent.name != "tutor
 
 NOT_RUN = {
     "redis-cli DEL pysoa:presence.squares": "there need not be a redis-cli",
+    "redis-cli DEL pysoa:presence.shop": "as above",
     "pysoa run shop.server -s shop.settings --workers 4": "the shop is the reader's own",
 }
 
