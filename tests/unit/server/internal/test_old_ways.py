@@ -13,7 +13,7 @@ import pytest
 from pysoa.client.client import Client
 from pysoa.common.plugins import ClassConfiguration
 from pysoa.common.transport.base import ReceivedMessage, ServerTransport
-from pysoa.common.types import ActionRequest
+from pysoa.common.types import ActionRequest, ActionResponse
 from pysoa.server.internal.command_line import make_server as make_server_of_command_line
 from pysoa.server.internal.old_ways import make_transport, takes
 from pysoa.server.middleware import ServerMiddleware
@@ -212,3 +212,80 @@ def test_plug_ins_of_042_say_nothing_of_their_arguments_and_get_them() -> None:
 
     assert errors == []
     assert said[0].filename == __file__
+
+
+RECORDED: list[str] = []
+
+
+class MetricOf042:
+    def increment(self, amount: int = 1) -> None: ...
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *exc_info: Any) -> None: ...
+
+
+class RecorderOf042:
+    """Has counters, timers and ``commit``, and nothing else."""
+
+    def __init__(self, config: dict[str, Any], prefix: str = "") -> None:
+        assert config == {"any": "thing"}
+
+    def counter(self, name: str, **kwargs: Any) -> MetricOf042:
+        RECORDED.append(name)
+        return MetricOf042()
+
+    def timer(self, name: str, resolution: int = 1000, **kwargs: Any) -> MetricOf042:
+        RECORDED.append(name)
+        return MetricOf042()
+
+    def commit(self) -> None:
+        RECORDED.append("commit")
+
+
+def test_recorders_of_042_count_and_time_and_commit_for_servers_and_clients() -> None:
+    RECORDED.clear()
+    metrics = {"path": f"{__name__}:RecorderOf042", "kwargs": {"config": {"any": "thing"}}}
+    local = {
+        "path": "pysoa.common.transport.local:LocalClientTransport",
+        "kwargs": {"server_class": OrdinaryServer, "server_settings": {"metrics": metrics}},
+    }
+
+    def call() -> ActionResponse:
+        with Client({"x": {"transport": local, "metrics": metrics}}) as client:
+            return client.call_action("x", "explode", raise_action_errors=False)
+
+    with pytest.warns(DeprecationWarning, match="RecorderOf042 does not say which keyword arguments"):
+        answered = call()
+
+    assert answered.errors[0].code == "SERVER_ERROR"
+    assert {
+        "client.transport.initialize",
+        "client.middleware.initialize",
+        "client.send.including_middleware",
+        "client.send.excluding_middleware",
+        "client.receive.including_middleware",
+        "client.receive.excluding_middleware",
+        "server.idle_time",
+        "server.error.unhandled_error",
+        "commit",
+    } <= set(RECORDED)
+
+
+def test_an_action_of_a_request_without_a_body_gets_an_empty_one() -> None:
+    response = answer(make_server(OrdinaryServer), job({"action": "echo"}))
+
+    assert response["actions"][0] == {"action": "echo", "errors": [], "body": {}}
+
+
+def test_an_exception_in_an_action_leaves_the_rest_of_its_job_alone() -> None:
+    request = job("echo", "explode", "echo", control={"continue_on_error": True})
+
+    response = answer(make_server(OrdinaryServer), request)
+
+    assert response["errors"] == []
+    assert [len(action["errors"]) for action in response["actions"]] == [0, 1, 0]
