@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Final
 
 from pysoa.common.clock import monotonic
 from pysoa.common.instruments import NO_METRICS, Recorder
-from pysoa.common.protocol.frames import frame_header
 from pysoa.common.old_names import warn_of_old_setting
+from pysoa.common.protocol.frames import frame_header
 from pysoa.common.protocol.queues import PREFIX, queue_key
 from pysoa.common.protocol.retries import pause_in_seconds
 from pysoa.common.transport.base import ReceivedMessage
