@@ -12,6 +12,7 @@ __all__ = (
     "CallJobError",
     "ImproperlyConfigured",
     "InvalidExpansionKey",
+    "InvalidExpansionResponse",
     "NoResponse",
     "PySOAClientError",
 )
@@ -27,10 +28,22 @@ class ImproperlyConfigured(PySOAClientError):
     outcome: Outcome = "not_sent"
 
 
-class InvalidExpansionKey(PySOAClientError):
+class InvalidExpansionKey(PySOAClientError, KeyError):
     """An expansion was asked for that is not configured; the call itself has been answered."""
 
     outcome: Outcome = "answered"
+
+    def __str__(self) -> str:
+        return Exception.__str__(self)  # KeyError would put quotes around the text
+
+
+class InvalidExpansionResponse(PySOAClientError, KeyError):
+    """The response to an expansion lacks the field that its route names, or holds no mapping there."""
+
+    outcome: Outcome = "answered"
+
+    def __str__(self) -> str:
+        return Exception.__str__(self)
 
 
 class NoResponse(PySOAClientError):

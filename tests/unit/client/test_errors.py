@@ -31,6 +31,14 @@ def test_errors_may_be_made_without_details(make: type[Exception]) -> None:
     assert vars(error) in ({"errors": []}, {"actions": []})
 
 
+@pytest.mark.parametrize("kind", [errors.InvalidExpansionKey, errors.InvalidExpansionResponse])
+def test_errors_of_expansions_are_key_errors_with_a_plain_text(kind: type[Exception]) -> None:
+    error = kind("Invalid key in expansion request: no")
+
+    assert isinstance(error, KeyError)
+    assert str(error) == "Invalid key in expansion request: no"
+
+
 def test_errors_survive_pickling() -> None:
     error = errors.CallJobError([ONE])
 
@@ -43,6 +51,7 @@ def test_errors_survive_pickling() -> None:
         ("PySOAClientError", "unknown"),
         ("ImproperlyConfigured", "not_sent"),
         ("InvalidExpansionKey", "answered"),
+        ("InvalidExpansionResponse", "answered"),
         ("NoResponse", "unknown"),
         ("CallJobError", "answered"),
         ("CallActionError", "answered"),
