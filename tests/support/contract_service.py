@@ -13,6 +13,7 @@ import dataclasses
 import os
 import sys
 import threading
+from collections import defaultdict
 from typing import Any
 
 from pysoa.common.errors import Error
@@ -23,6 +24,7 @@ from pysoa.server.action.switched import SwitchedAction
 from pysoa.server.errors import ActionError, JobError
 from pysoa.server.middleware import AsyncServerMiddleware, ServerMiddleware
 from pysoa.server.server import Server
+from tests.support.expandable import objects_of
 
 EVENTS: list[str] = []
 
@@ -58,6 +60,11 @@ def see_variable(request: Any) -> Any:
     seen = variable.get()
     variable.set(request.body["value"])
     return {"seen": seen}
+
+
+def look_up(request: Any) -> Any:
+    EVENTS.append(f"{request.action} {request.body}")
+    return objects_of(request.body)
 
 
 def events(request: Any) -> Any:
@@ -216,38 +223,30 @@ class Switched(SwitchedAction):
     switch_to_action_map = ((1, First), (SwitchedAction.DEFAULT_ACTION, Second))
 
 
-class _Meeting:
-    """Where jobs wait for one another, which only works side by side."""
-
-    def __init__(self) -> None:
-        self.arrived: dict[str, asyncio.Event] = {}
-
-    def of(self, name: str) -> asyncio.Event:
-        return self.arrived.setdefault(name, asyncio.Event())
-
-
-_meeting = _Meeting()
+_meetings: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+"""Where jobs wait for one another, which only works side by side."""
 
 
 class Wait(Action):
     async def run(self, request: Any) -> Any:
-        await asyncio.wait_for(_meeting.of(request.body["name"]).wait(), 10)
-        del _meeting.arrived[request.body["name"]]
+        await asyncio.wait_for(_meetings[request.body["name"]].wait(), 10)
+        del _meetings[request.body["name"]]
         return {"met": True}
 
 
 class Arrive(Action):
     def run(self, request: Any) -> Any:
-        _meeting.of(request.body["name"]).set()
+        _meetings[request.body["name"]].set()
         return {}
 
 
-def _both(name: str, function: Any) -> dict[str, Any]:
-    function = staticmethod(function)
-    return {
-        name: type(f"Plain_{name}", (PlainAction,), {"function": function}),
-        f"async_{name}": type(f"Async_{name}", (AsyncAction,), {"function": function}),
-    }
+def _both(*functions: Any) -> dict[str, Any]:
+    actions: dict[str, Any] = {}
+    for function in functions:
+        name, body = function.__name__, {"function": staticmethod(function)}
+        actions[name] = type(f"Plain_{name}", (PlainAction,), body)
+        actions[f"async_{name}"] = type(f"Async_{name}", (AsyncAction,), body)
+    return actions
 
 
 def function_action(settings: Any) -> Any:
@@ -263,11 +262,8 @@ def async_function_action(settings: Any) -> Any:
 
 
 ACTIONS: dict[str, Any] = {
-    **_both("describe", describe),
-    **_both("echo", echo),
-    **_both("fail", fail),
-    **_both("see_variable", see_variable),
-    "events": _both("events", events)["events"],
+    **_both(describe, echo, fail, see_variable, look_up),
+    "events": _both(events)["events"],
     "square": PlainSquare,
     "async_square": AsyncSquare,
     "nested": Nested,

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pysoa.client.expander import ExpansionSettings
 from pysoa.client.settings import ClientSettings
 from pysoa.common.transport.local import LocalClientTransportSchema
 from pysoa.common.transport.redis_gateway.core import (
@@ -84,6 +85,20 @@ def test_the_page_has_each_key_of_the_settings_with_type_and_default(heading: st
     expected = {key: (kind, default) for key, kind, default in settings_of(cls)}
 
     assert rows(heading) == expected
+
+
+def test_the_page_has_each_key_of_expansions_with_its_type() -> None:
+    routes, types = (ExpansionSettings.schema[key].introspect() for key in ("type_routes", "type_expansions"))
+    described = {
+        "type_routes.<route>": routes["value_type"],
+        "type_expansions.<type>.<expansion>": types["value_type"]["value_type"],
+    }
+
+    assert rows("Expansions") == {
+        f"{path}.{key}": (kind_of(schema), "`False`" if key in part["optional_keys"] else "required")
+        for path, part in described.items()
+        for key, schema in part["contents"].items()
+    }
 
 
 def defaults_of_transport(*classes: Any) -> dict[str, Any]:

@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterable, Mappin
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from pysoa.client.async_expanded import AsyncExpandedJobs
 from pysoa.client.async_future import AsyncFutureSOAResponse
 from pysoa.client.async_handler import AsyncCall, AsyncServiceHandler
 from pysoa.client.async_jobs import AsyncSentJobs
-from pysoa.client.base import ClientBase, Responses, late, time_in_job, warn_of_continue_on_error
+from pysoa.client.base import ClientBase, Responses, raise_in_time, time_in_job, warn_of_continue_on_error
 from pysoa.client.calls import (
     ActionRequestArgumentIterable,
     ActionRequestArgumentList,
@@ -21,6 +22,7 @@ from pysoa.client.calls import (
     request_headers,
     sole_answer,
 )
+from pysoa.client.expander import Expansions
 from pysoa.client.jobs import Jobs, by_service, one_by_one
 from pysoa.common.switches import Switch
 from pysoa.common.transport.errors import MessageReceiveTimeout
@@ -29,7 +31,6 @@ from pysoa.common.types import ActionRequest, ActionResponse, Body, JobRequest, 
 __all__ = ("AsyncClient",)
 
 _Result = TypeVar("_Result")
-_Expansions = Mapping[str, Iterable[str]]
 
 
 class AsyncClient(ClientBase[AsyncServiceHandler]):
@@ -67,7 +68,7 @@ class AsyncClient(ClientBase[AsyncServiceHandler]):
         service_name: str,
         action: str,
         body: Body | None = None,
-        expansions: _Expansions | None = None,
+        expansions: Expansions | None = None,
         raise_job_errors: bool = True,
         raise_action_errors: bool = True,
         timeout: float | None = None,
@@ -81,6 +82,12 @@ class AsyncClient(ClientBase[AsyncServiceHandler]):
         """Call one action; see ``Client.call_action``."""
         if continue_on_error is not None:
             warn_of_continue_on_error("AsyncClient.call_action")
+        if expansions:
+            actions = [ActionRequest(action, {} if body is None else body)]
+            headers = request_headers(timeout, switches, correlation_id, False, context, control_extra)
+            read = self._reader_of_action(service_name, raise_job_errors, raise_action_errors)
+            jobs = [(service_name, actions)]
+            return await AsyncExpandedJobs(self, jobs, False, timeout, headers, read, expansions).call()
         handler = self._get_handler(service_name)
         if control_extra or handler.send is not None:
             headers = request_headers(timeout, switches, correlation_id, False, context, control_extra)
@@ -95,9 +102,7 @@ class AsyncClient(ClientBase[AsyncServiceHandler]):
         try:
             received = await reply
         except MessageReceiveTimeout as error:
-            if (late_error := late(error, service_name, moment)) is None:
-                raise
-            raise late_error from error
+            raise_in_time(error, service_name, moment)
         except asyncio.CancelledError:
             handler.forget(request_id, reply)
             raise
@@ -109,7 +114,7 @@ class AsyncClient(ClientBase[AsyncServiceHandler]):
         self,
         service_name: str,
         actions: ActionRequestArgumentList,
-        expansions: _Expansions | None = None,
+        expansions: Expansions | None = None,
         raise_job_errors: bool = True,
         raise_action_errors: bool = True,
         timeout: float | None = None,
@@ -120,12 +125,13 @@ class AsyncClient(ClientBase[AsyncServiceHandler]):
         control_extra: Mapping[str, Any] | None = None,
     ) -> JobResponse:
         """Call several actions as one job: one server runs them in order."""
-        response = await self._call(
-            service_name,
-            actions,
-            timeout,
-            request_headers(timeout, switches, correlation_id, continue_on_error, context, control_extra),
-        )
+        headers = request_headers(timeout, switches, correlation_id, continue_on_error, context, control_extra)
+        if expansions:
+            read = self._reader_of_job(raise_job_errors, raise_action_errors)
+            return await AsyncExpandedJobs(
+                self, [(service_name, actions)], False, timeout, headers, read, expansions
+            ).call()
+        response = await self._call(service_name, actions, timeout, headers)
         check_response(response, raise_job_errors, raise_action_errors, self)
         return response
 
@@ -133,7 +139,7 @@ class AsyncClient(ClientBase[AsyncServiceHandler]):
         self,
         service_name: str,
         actions: ActionRequestArgumentIterable,
-        expansions: _Expansions | None = None,
+        expansions: Expansions | None = None,
         raise_job_errors: bool = True,
         raise_action_errors: bool = True,
         catch_transport_errors: bool = False,
@@ -149,13 +155,19 @@ class AsyncClient(ClientBase[AsyncServiceHandler]):
         if continue_on_error is not None:
             warn_of_continue_on_error("AsyncClient.call_actions_parallel")
         headers = request_headers(timeout, switches, correlation_id, False, context, control_extra)
-        responses = await self._call_jobs(one_by_one(service_name, actions), catch_transport_errors, timeout, headers)
+        jobs = one_by_one(service_name, actions)
+        if expansions:
+            read = self._reader_of_actions(service_name, raise_job_errors, raise_action_errors)
+            return await AsyncExpandedJobs(
+                self, jobs, catch_transport_errors, timeout, headers, read, expansions
+            ).call()
+        responses = await self._call_jobs(jobs, catch_transport_errors, timeout, headers)
         return self._action_results(responses, service_name, raise_job_errors, raise_action_errors)
 
     async def call_jobs_parallel(
         self,
         jobs: Iterable[JobRequestArgument],
-        expansions: _Expansions | None = None,
+        expansions: Expansions | None = None,
         raise_job_errors: bool = True,
         raise_action_errors: bool = True,
         catch_transport_errors: bool = False,
@@ -168,6 +180,11 @@ class AsyncClient(ClientBase[AsyncServiceHandler]):
     ) -> list[JobResponse]:
         """Call several jobs, of the same or of different services; see ``Client.call_jobs_parallel``."""
         headers = request_headers(timeout, switches, correlation_id, continue_on_error, context, control_extra)
+        if expansions:
+            read = self._reader_of_jobs(raise_job_errors, raise_action_errors)
+            return await AsyncExpandedJobs(
+                self, by_service(jobs), catch_transport_errors, timeout, headers, read, expansions
+            ).call()
         responses = await self._call_jobs(by_service(jobs), catch_transport_errors, timeout, headers)
         return self._checked(responses, raise_job_errors, raise_action_errors)
 
@@ -178,7 +195,7 @@ class AsyncClient(ClientBase[AsyncServiceHandler]):
         service_name: str,
         action: str,
         body: Body | None = None,
-        expansions: _Expansions | None = None,
+        expansions: Expansions | None = None,
         raise_job_errors: bool = True,
         raise_action_errors: bool = True,
         timeout: float | None = None,
@@ -194,17 +211,14 @@ class AsyncClient(ClientBase[AsyncServiceHandler]):
             warn_of_continue_on_error("AsyncClient.call_action_future")
         jobs = [(service_name, [ActionRequest(action, {} if body is None else body)])]
         headers = request_headers(timeout, switches, correlation_id, False, context, control_extra)
-
-        def result(responses: Responses) -> ActionResponse:
-            return next(self._action_results(responses, service_name, raise_job_errors, raise_action_errors))
-
-        return await self._future(jobs, False, timeout, headers, result)
+        read = self._reader_of_action(service_name, raise_job_errors, raise_action_errors)
+        return await self._future(jobs, False, timeout, headers, read, expansions)
 
     async def call_actions_future(
         self,
         service_name: str,
         actions: ActionRequestArgumentList,
-        expansions: _Expansions | None = None,
+        expansions: Expansions | None = None,
         raise_job_errors: bool = True,
         raise_action_errors: bool = True,
         timeout: float | None = None,
@@ -216,17 +230,14 @@ class AsyncClient(ClientBase[AsyncServiceHandler]):
     ) -> AsyncFutureSOAResponse[JobResponse]:
         """As ``call_actions``, but return once the request is sent."""
         headers = request_headers(timeout, switches, correlation_id, continue_on_error, context, control_extra)
-
-        def result(responses: Responses) -> JobResponse:
-            return self._checked(responses, raise_job_errors, raise_action_errors)[0]
-
-        return await self._future([(service_name, actions)], False, timeout, headers, result)
+        read = self._reader_of_job(raise_job_errors, raise_action_errors)
+        return await self._future([(service_name, actions)], False, timeout, headers, read, expansions)
 
     async def call_actions_parallel_future(
         self,
         service_name: str,
         actions: ActionRequestArgumentIterable,
-        expansions: _Expansions | None = None,
+        expansions: Expansions | None = None,
         raise_job_errors: bool = True,
         raise_action_errors: bool = True,
         catch_transport_errors: bool = False,
@@ -242,16 +253,14 @@ class AsyncClient(ClientBase[AsyncServiceHandler]):
         if continue_on_error is not None:
             warn_of_continue_on_error("AsyncClient.call_actions_parallel_future")
         headers = request_headers(timeout, switches, correlation_id, False, context, control_extra)
-
-        def result(responses: Responses) -> Generator[ActionResponse, None, None]:
-            return self._action_results(responses, service_name, raise_job_errors, raise_action_errors)
-
-        return await self._future(one_by_one(service_name, actions), catch_transport_errors, timeout, headers, result)
+        jobs = one_by_one(service_name, actions)
+        read = self._reader_of_actions(service_name, raise_job_errors, raise_action_errors)
+        return await self._future(jobs, catch_transport_errors, timeout, headers, read, expansions)
 
     async def call_jobs_parallel_future(
         self,
         jobs: Iterable[JobRequestArgument],
-        expansions: _Expansions | None = None,
+        expansions: Expansions | None = None,
         raise_job_errors: bool = True,
         raise_action_errors: bool = True,
         catch_transport_errors: bool = False,
@@ -264,11 +273,8 @@ class AsyncClient(ClientBase[AsyncServiceHandler]):
     ) -> AsyncFutureSOAResponse[list[JobResponse]]:
         """As ``call_jobs_parallel``, but return once the requests are sent."""
         headers = request_headers(timeout, switches, correlation_id, continue_on_error, context, control_extra)
-
-        def result(responses: Responses) -> list[JobResponse]:
-            return self._checked(responses, raise_job_errors, raise_action_errors)
-
-        return await self._future(by_service(jobs), catch_transport_errors, timeout, headers, result)
+        read = self._reader_of_jobs(raise_job_errors, raise_action_errors)
+        return await self._future(by_service(jobs), catch_transport_errors, timeout, headers, read, expansions)
 
     # Sending and receiving
 
@@ -327,9 +333,7 @@ class AsyncClient(ClientBase[AsyncServiceHandler]):
             call = await self._begin(handler, self._job_request(actions, **headers), expiry, timeout or None)
             return await call.response()
         except MessageReceiveTimeout as error:
-            if (late_error := late(error, service_name, moment)) is None:
-                raise
-            raise late_error from error
+            raise_in_time(error, service_name, moment)
 
     async def _begin(
         self, handler: AsyncServiceHandler, job_request: JobRequest, expiry: float | None, timeout: float | None
@@ -352,12 +356,18 @@ class AsyncClient(ClientBase[AsyncServiceHandler]):
         catch_transport_errors: bool,
         timeout: float | None,
         headers: dict[str, Any],
-        result: Callable[[Responses], _Result],
+        read: Callable[[Responses], _Result],
+        expansions: Expansions | None,
     ) -> AsyncFutureSOAResponse[_Result]:
+        if expansions:
+            expanded = AsyncExpandedJobs(
+                self, jobs, catch_transport_errors, timeout, headers, read, expansions, waits=False
+            )
+            return self.FutureResponse((await expanded.send()).result)
         sent = AsyncSentJobs(self, headers, catch_transport_errors=catch_transport_errors, waits=False)
         await sent.send(jobs, timeout or None)
 
         async def get_response(timeout_of_result: float | None) -> _Result:
-            return result(await sent.receive(timeout_of_result or timeout))
+            return read(await sent.receive(timeout_of_result or timeout))
 
         return self.FutureResponse(get_response)

@@ -59,6 +59,13 @@ class AwaitedCall:
         call.missing, call.responses, call.generation = self.missing, self.responses, self.generation
         return call
 
+    def response_to(self, request_id: int) -> JobResponse | None:
+        """The response to a request, if it has come; raises what was wrong with one that cannot be read."""
+        response = self.responses.get(request_id)
+        if isinstance(response, Exception):
+            raise response
+        return response
+
 
 class FutureCall(AwaitedCall):
     """Requests that somebody may wait for later; when this object goes, nobody will."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Generator, Iterable, Mapping
-from typing import Any, Generic, Protocol, Self, TypeVar
+from collections.abc import Callable, Generator, Iterable, Mapping
+from typing import Any, Generic, NoReturn, Protocol, Self, TypeVar
 
 from pysoa.client.calls import (
     ActionRequestArgumentIterable,
@@ -18,16 +18,17 @@ from pysoa.client.calls import (
     time_for_call,
 )
 from pysoa.client.errors import CallActionError, CallJobError, ImproperlyConfigured, InvalidExpansionKey
+from pysoa.client.expander import ExpansionConverter, ExpansionSettings
 from pysoa.client.settings import ClientSettings
 from pysoa.common.clock import monotonic
 from pysoa.common.deadline import current_deadline
 from pysoa.common.forks import BuildLock
 from pysoa.common.old_names import warn_user
 from pysoa.common.switches import Switch
-from pysoa.common.transport.errors import DeadlinePassed, MessageReceiveTimeout, PySOATransportError
+from pysoa.common.transport.errors import MessageReceiveTimeout, PySOATransportError
 from pysoa.common.types import ActionResponse, Body, Context, JobRequest, JobResponse
 
-__all__ = ("ClientBase", "Responses", "late", "time_in_job", "warn_of_continue_on_error")
+__all__ = ("ClientBase", "Responses", "raise_in_time", "time_in_job", "warn_of_continue_on_error")
 
 Handler = TypeVar("Handler")
 
@@ -50,6 +51,7 @@ class ClientBase(Generic[Handler]):
         settings: the checked settings of each service, by its name.
         context: headers for people's code that every request gets.
         handlers: what talks to each service, by its name, from the first use on.
+        expansion_converter: knows what can be expanded; there only where that is configured.
     """
 
     settings_class: Any = ClientSettings
@@ -60,6 +62,8 @@ class ClientBase(Generic[Handler]):
     CallJobError = CallJobError
     JobError = CallJobError
     CallActionError = CallActionError
+
+    expansion_converter: ExpansionConverter
 
     def __init__(
         self,
@@ -72,16 +76,13 @@ class ClientBase(Generic[Handler]):
 
         Args:
             config: settings of each service, by its name.
-            expansion_config: has to be empty in this release.
+            expansion_config: what can be expanded, as ``ExpansionSettings`` has it.
             settings_class: takes the place of the class attribute: a class, or a callable that gives settings.
             context: headers for people's code that every request gets.
 
         Raises:
-            Settings.ImproperlyConfigured: the settings of a service are wrong.
-            ImproperlyConfigured: expansions are configured.
+            Settings.ImproperlyConfigured: the settings of a service, or of expansions, are wrong.
         """
-        if expansion_config:
-            raise self.ImproperlyConfigured("expansions are not supported by this development release")
         if settings_class:
             self.settings_class = settings_class
         self.config = config or {}
@@ -89,6 +90,11 @@ class ClientBase(Generic[Handler]):
         self.settings = {name: self.settings_class(settings) for name, settings in self.config.items()}
         self.handlers: dict[str, Handler] = {}
         self._building = BuildLock()
+        if expansion_config:
+            expansion_settings = ExpansionSettings(expansion_config)
+            self.expansion_converter = ExpansionConverter(
+                expansion_settings["type_routes"], expansion_settings["type_expansions"]
+            )
 
     def with_context(self, context: Context) -> Self:
         """A client with another base context that shares all else with this one, connections included."""
@@ -173,6 +179,27 @@ class ClientBase(Generic[Handler]):
         ]
         return (result for result in results)
 
+    # What makes the result of each kind of call from its responses, or raises what the call fails with
+
+    def _reader_of_action(
+        self, service_name: str, raise_job_errors: bool, raise_action_errors: bool
+    ) -> Callable[[Responses], ActionResponse]:
+        read = self._reader_of_actions(service_name, raise_job_errors, raise_action_errors)
+        return lambda responses: next(read(responses))
+
+    def _reader_of_actions(
+        self, service_name: str, raise_job_errors: bool, raise_action_errors: bool
+    ) -> Callable[[Responses], Generator[ActionResponse, None, None]]:
+        return lambda responses: self._action_results(responses, service_name, raise_job_errors, raise_action_errors)
+
+    def _reader_of_job(self, raise_job_errors: bool, raise_action_errors: bool) -> Callable[[Responses], JobResponse]:
+        return lambda responses: self._checked(responses, raise_job_errors, raise_action_errors)[0]
+
+    def _reader_of_jobs(
+        self, raise_job_errors: bool, raise_action_errors: bool
+    ) -> Callable[[Responses], list[JobResponse]]:
+        return lambda responses: self._checked(responses, raise_job_errors, raise_action_errors)
+
 
 def time_in_job(
     service_name: str, timeout: float | None, default_timeout: float | None, headers: Mapping[str, Any]
@@ -186,9 +213,12 @@ def time_in_job(
     return timeout, headers, moment if ends_with_job else None
 
 
-def late(error: MessageReceiveTimeout, service_name: str, moment: float | None) -> DeadlinePassed | None:
-    """What to raise in place of a timeout; ``moment`` is as ``time_in_job`` gives it."""
-    return None if moment is None else late_error(error, service_name, monotonic() - moment)
+def raise_in_time(error: MessageReceiveTimeout, service_name: str, moment: float | None) -> NoReturn:
+    """Raise a timeout, or what says that the job's time is over; ``moment`` is as ``time_in_job`` gives it."""
+    late = None if moment is None else late_error(error, service_name, monotonic() - moment)
+    if late is None:
+        raise error
+    raise late from error
 
 
 _random = random.Random()

@@ -36,6 +36,7 @@ __all__ = (
     "is_suppressed",
     "job_response",
     "late_error",
+    "longest_timeout",
     "make_context",
     "make_control",
     "request_headers",
@@ -178,6 +179,11 @@ def wait_within(
         return deadline, True
     seconds = timeout or default_timeout
     return (since + seconds if seconds else None), False
+
+
+def longest_timeout(timeouts: Iterable[float | None]) -> float | None:
+    """The default timeout of a call of several services: the longest of those that are known."""
+    return max((timeout for timeout in timeouts if timeout is not None), default=None)
 
 
 def late_error(error: MessageReceiveTimeout, service_name: str, overdue: float) -> DeadlinePassed | None:

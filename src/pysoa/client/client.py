@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from pysoa.client.awaited import AwaitedCall, AwaitedResponses, gather_from_stand_in
-from pysoa.client.base import ClientBase, Responses, late, time_in_job, warn_of_continue_on_error
+from pysoa.client.base import ClientBase, Responses, raise_in_time, time_in_job, warn_of_continue_on_error
 from pysoa.client.calls import (
     ActionRequestArgument,  # noqa: F401 - one of the names that the first PySOA has here
     ActionRequestArgumentIterable,
@@ -25,6 +25,8 @@ from pysoa.client.calls import (
     sole_answer,
 )
 from pysoa.client.errors import NoResponse
+from pysoa.client.expanded import ExpandedJobs
+from pysoa.client.expander import Expansions
 from pysoa.client.future import FutureSOAResponse
 from pysoa.client.handler import ServiceHandler
 from pysoa.client.jobs import Jobs, SentJobs, by_service, one_by_one
@@ -36,7 +38,6 @@ from pysoa.common.types import ActionRequest, ActionResponse, Body, Context, Job
 __all__ = ("Client", "ServiceHandler")
 
 _Result = TypeVar("_Result")
-_Expansions = Mapping[str, Iterable[str]]
 
 
 class Client(ClientBase[ServiceHandler]):
@@ -47,7 +48,7 @@ class Client(ClientBase[ServiceHandler]):
 
     Arguments that the methods named ``call_...`` share:
 
-    * ``expansions``: means nothing without ``expansion_config``.
+    * ``expansions``: for each type the expansions of its objects; means nothing without ``expansion_config``.
     * ``raise_job_errors``: raise ``CallJobError`` where a job response has errors.
     * ``raise_action_errors``: raise ``CallActionError`` where action responses have errors.
     * ``timeout``: seconds in which the whole call has to end; the server is told, too. ``None`` and 0 take the receive
@@ -100,7 +101,7 @@ class Client(ClientBase[ServiceHandler]):
         service_name: str,
         action: str,
         body: Body | None = None,
-        expansions: _Expansions | None = None,
+        expansions: Expansions | None = None,
         raise_job_errors: bool = True,
         raise_action_errors: bool = True,
         timeout: float | None = None,
@@ -118,6 +119,11 @@ class Client(ClientBase[ServiceHandler]):
         """
         if continue_on_error is not None:
             warn_of_continue_on_error("Client.call_action")
+        if expansions:
+            actions = [ActionRequest(action, {} if body is None else body)]
+            headers = request_headers(timeout, switches, correlation_id, False, context, control_extra)
+            read = self._reader_of_action(service_name, raise_job_errors, raise_action_errors)
+            return ExpandedJobs(self, [(service_name, actions)], False, timeout, headers, read, expansions).call()
         switches = switches if switches is None else list(switches)
         handler = None if control_extra else self._unseen_handler(service_name)
         if handler is not None:
@@ -127,9 +133,7 @@ class Client(ClientBase[ServiceHandler]):
             try:
                 received = handler.call_alone(message, expiry, since + (within or handler.default_timeout or 0.0))
             except MessageReceiveTimeout as error:
-                if (late_error := late(error, service_name, moment)) is None:
-                    raise
-                raise late_error from error
+                raise_in_time(error, service_name, moment)
             if received is not None:
                 return sole_answer(received.body) or action_result(
                     job_response(service_name, received.body), service_name, raise_job_errors, raise_action_errors, self
@@ -142,7 +146,7 @@ class Client(ClientBase[ServiceHandler]):
         self,
         service_name: str,
         actions: ActionRequestArgumentList,
-        expansions: _Expansions | None = None,
+        expansions: Expansions | None = None,
         raise_job_errors: bool = True,
         raise_action_errors: bool = True,
         timeout: float | None = None,
@@ -153,12 +157,11 @@ class Client(ClientBase[ServiceHandler]):
         control_extra: Mapping[str, Any] | None = None,
     ) -> JobResponse:
         """Call several actions as one job: one server runs them in order."""
-        response = self._call(
-            service_name,
-            actions,
-            timeout,
-            request_headers(timeout, switches, correlation_id, continue_on_error, context, control_extra),
-        )
+        headers = request_headers(timeout, switches, correlation_id, continue_on_error, context, control_extra)
+        if expansions:
+            read = self._reader_of_job(raise_job_errors, raise_action_errors)
+            return ExpandedJobs(self, [(service_name, actions)], False, timeout, headers, read, expansions).call()
+        response = self._call(service_name, actions, timeout, headers)
         check_response(response, raise_job_errors, raise_action_errors, self)
         return response
 
@@ -166,7 +169,7 @@ class Client(ClientBase[ServiceHandler]):
         self,
         service_name: str,
         actions: ActionRequestArgumentIterable,
-        expansions: _Expansions | None = None,
+        expansions: Expansions | None = None,
         raise_job_errors: bool = True,
         raise_action_errors: bool = True,
         catch_transport_errors: bool = False,
@@ -189,13 +192,17 @@ class Client(ClientBase[ServiceHandler]):
         if continue_on_error is not None:
             warn_of_continue_on_error("Client.call_actions_parallel")
         headers = request_headers(timeout, switches, correlation_id, False, context, control_extra)
-        responses = self._call_jobs(one_by_one(service_name, actions), catch_transport_errors, timeout, headers)
+        jobs = one_by_one(service_name, actions)
+        if expansions:
+            read = self._reader_of_actions(service_name, raise_job_errors, raise_action_errors)
+            return ExpandedJobs(self, jobs, catch_transport_errors, timeout, headers, read, expansions).call()
+        responses = self._call_jobs(jobs, catch_transport_errors, timeout, headers)
         return self._action_results(responses, service_name, raise_job_errors, raise_action_errors)
 
     def call_jobs_parallel(
         self,
         jobs: Iterable[JobRequestArgument],
-        expansions: _Expansions | None = None,
+        expansions: Expansions | None = None,
         raise_job_errors: bool = True,
         raise_action_errors: bool = True,
         catch_transport_errors: bool = False,
@@ -214,6 +221,11 @@ class Client(ClientBase[ServiceHandler]):
             The responses in the order of the jobs; in the place of one the error that was caught.
         """
         headers = request_headers(timeout, switches, correlation_id, continue_on_error, context, control_extra)
+        if expansions:
+            read = self._reader_of_jobs(raise_job_errors, raise_action_errors)
+            return ExpandedJobs(
+                self, by_service(jobs), catch_transport_errors, timeout, headers, read, expansions
+            ).call()
         responses = self._call_jobs(by_service(jobs), catch_transport_errors, timeout, headers)
         return self._checked(responses, raise_job_errors, raise_action_errors)
 
@@ -224,7 +236,7 @@ class Client(ClientBase[ServiceHandler]):
         service_name: str,
         action: str,
         body: Body | None = None,
-        expansions: _Expansions | None = None,
+        expansions: Expansions | None = None,
         raise_job_errors: bool = True,
         raise_action_errors: bool = True,
         timeout: float | None = None,
@@ -240,17 +252,14 @@ class Client(ClientBase[ServiceHandler]):
             warn_of_continue_on_error("Client.call_action_future")
         jobs = [(service_name, [ActionRequest(action, {} if body is None else body)])]
         headers = request_headers(timeout, switches, correlation_id, False, context, control_extra)
-
-        def result(responses: Responses) -> ActionResponse:
-            return next(self._action_results(responses, service_name, raise_job_errors, raise_action_errors))
-
-        return self._future(jobs, False, timeout, headers, result)
+        read = self._reader_of_action(service_name, raise_job_errors, raise_action_errors)
+        return self._future(jobs, False, timeout, headers, read, expansions)
 
     def call_actions_future(
         self,
         service_name: str,
         actions: ActionRequestArgumentList,
-        expansions: _Expansions | None = None,
+        expansions: Expansions | None = None,
         raise_job_errors: bool = True,
         raise_action_errors: bool = True,
         timeout: float | None = None,
@@ -262,17 +271,14 @@ class Client(ClientBase[ServiceHandler]):
     ) -> FutureSOAResponse[JobResponse]:
         """As ``call_actions``, but return once the request is sent."""
         headers = request_headers(timeout, switches, correlation_id, continue_on_error, context, control_extra)
-
-        def result(responses: Responses) -> JobResponse:
-            return self._checked(responses, raise_job_errors, raise_action_errors)[0]
-
-        return self._future([(service_name, actions)], False, timeout, headers, result)
+        read = self._reader_of_job(raise_job_errors, raise_action_errors)
+        return self._future([(service_name, actions)], False, timeout, headers, read, expansions)
 
     def call_actions_parallel_future(
         self,
         service_name: str,
         actions: ActionRequestArgumentIterable,
-        expansions: _Expansions | None = None,
+        expansions: Expansions | None = None,
         raise_job_errors: bool = True,
         raise_action_errors: bool = True,
         catch_transport_errors: bool = False,
@@ -288,16 +294,14 @@ class Client(ClientBase[ServiceHandler]):
         if continue_on_error is not None:
             warn_of_continue_on_error("Client.call_actions_parallel_future")
         headers = request_headers(timeout, switches, correlation_id, False, context, control_extra)
-
-        def result(responses: Responses) -> Generator[ActionResponse, None, None]:
-            return self._action_results(responses, service_name, raise_job_errors, raise_action_errors)
-
-        return self._future(one_by_one(service_name, actions), catch_transport_errors, timeout, headers, result)
+        jobs = one_by_one(service_name, actions)
+        read = self._reader_of_actions(service_name, raise_job_errors, raise_action_errors)
+        return self._future(jobs, catch_transport_errors, timeout, headers, read, expansions)
 
     def call_jobs_parallel_future(
         self,
         jobs: Iterable[JobRequestArgument],
-        expansions: _Expansions | None = None,
+        expansions: Expansions | None = None,
         raise_job_errors: bool = True,
         raise_action_errors: bool = True,
         catch_transport_errors: bool = False,
@@ -310,11 +314,8 @@ class Client(ClientBase[ServiceHandler]):
     ) -> FutureSOAResponse[list[JobResponse]]:
         """As ``call_jobs_parallel``, but return once the requests are sent."""
         headers = request_headers(timeout, switches, correlation_id, continue_on_error, context, control_extra)
-
-        def result(responses: Responses) -> list[JobResponse]:
-            return self._checked(responses, raise_job_errors, raise_action_errors)
-
-        return self._future(by_service(jobs), catch_transport_errors, timeout, headers, result)
+        read = self._reader_of_jobs(raise_job_errors, raise_action_errors)
+        return self._future(by_service(jobs), catch_transport_errors, timeout, headers, read, expansions)
 
     # Sending and receiving
 
@@ -452,17 +453,12 @@ class Client(ClientBase[ServiceHandler]):
                 seconds = timeout or default_timeout
                 handler.gather(call, since + seconds if seconds else None)
         except MessageReceiveTimeout as error:
-            if (late_error := late(error, service_name, moment)) is None:
-                raise
-            raise late_error from error
+            raise_in_time(error, service_name, moment)
         finally:
             if call.missing:
                 self._forget(service_name, call.missing)
-        response = call.responses.get(request_id)
-        if isinstance(response, JobResponse):
+        if (response := call.response_to(request_id)) is not None:
             return response
-        if response is not None:
-            raise response
         dropped = list(handler.dropped_request_ids()) if handler is not None else []
         raise NoResponse(f"Got unexpected response(s) with ID(s) {dropped} for request with ID {request_id}")
 
@@ -481,14 +477,18 @@ class Client(ClientBase[ServiceHandler]):
         catch_transport_errors: bool,
         timeout: float | None,
         headers: dict[str, Any],
-        result: Callable[[Responses], _Result],
+        read: Callable[[Responses], _Result],
+        expansions: Expansions | None,
     ) -> FutureSOAResponse[_Result]:
+        if expansions:
+            expanded = ExpandedJobs(self, jobs, catch_transport_errors, timeout, headers, read, expansions, waits=False)
+            return self.FutureResponse(expanded.send().result)
         sent = SentJobs(
             self, jobs, headers, catch_transport_errors=catch_transport_errors, wait=False, timeout=timeout or None
         )
 
         def get_response(timeout_of_result: float | None) -> _Result:
-            return result(sent.receive(monotonic(), timeout_of_result or timeout))
+            return read(sent.receive(monotonic(), timeout_of_result or timeout))
 
         return self.FutureResponse(get_response)
 

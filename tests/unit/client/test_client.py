@@ -142,15 +142,6 @@ def test_the_settings_class_may_be_given_and_may_be_a_function() -> None:
     assert Client.settings_class is ClientSettings
 
 
-def test_expansions_cannot_be_configured_yet() -> None:
-    with pytest.raises(errors.ImproperlyConfigured, match="expansions are not supported by this development release"):
-        Client({}, {"type_routes": {}})
-
-
-def test_expansions_that_are_not_configured_mean_nothing() -> None:
-    assert make_client().call_action("square", "echo", {"a": 1}, {"foo": ["bar"]}).body == {"a": 1}
-
-
 def test_handlers_are_made_at_the_first_use_and_kept() -> None:
     client = make_client()
     assert client.handlers == {}

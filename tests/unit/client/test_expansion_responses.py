@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -188,12 +189,25 @@ def test_errors_of_a_later_round_are_raised_as_those_of_the_first() -> None:
         call.record([failed_job()])
 
 
-def test_a_call_begins_once() -> None:
+def test_what_a_response_brings_waits_once_however_many_objects_waited_for_it() -> None:
+    call = make({"foo": ["bar.strict_baz"]})
+    call.begin([job({"foos": [foo(1), foo(2), foo(3)]})])
+    call.record([job({"bars": {1: dict(BARS[1])}})])
+
+    with pytest.raises(CallActionError) as raised:
+        call.record([failed_action()])
+
+    assert len(raised.value.actions) == 1
+
+
+def test_a_call_begins_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
     call = make({"foo": ["bar"]})
     for _ in range(2):
         call.begin([job({"foo": foo(1)})])
 
     assert sent(call) == [("bar_s.get_bars", {"ids": [1]})]
+    assert caplog.messages == []
 
 
 def test_no_error_of_a_round_says_that_nothing_was_sent() -> None:
