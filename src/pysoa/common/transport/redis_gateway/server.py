@@ -39,6 +39,7 @@ from pysoa.common.transport.redis_gateway.connection import (
 )
 from pysoa.common.transport.redis_gateway.core import RedisTransportServerCore
 from pysoa.common.transport.redis_gateway.keeper import Keeper, Pop, put_back, unblock
+from pysoa.common.transport.redis_gateway.line import Line
 from pysoa.common.transport.redis_gateway.settings import RedisServerTransportSchema
 from pysoa.common.types import Body
 
@@ -61,35 +62,6 @@ _NO_TIMER: Final = contextlib.nullcontext()
 
 # What a reply answers; that to a push is noted as the queue that it went to.
 _POPPED, _MORE, _EXPIRED = range(3)
-
-
-class _Line:
-    """The connection to one master on which requests come in and answers go out.
-
-    Attributes:
-        owes: what the replies that have not been read yet will answer, in order.
-        is_popping: whether a pop is under way.
-        pop_ends_at: when the broker will have answered it at the latest.
-        not_before: no new connection is tried before this moment, after one has failed.
-    """
-
-    __slots__ = ("connection", "is_popping", "master", "not_before", "owes", "pop_ends_at")
-
-    def __init__(self, master: Master) -> None:
-        self.master = master
-        self.connection: RedisConnection | None = None
-        self.owes: deque[int | Queue] = deque()
-        self.is_popping = False
-        self.pop_ends_at = 0.0
-        self.not_before = 0.0
-
-    def drop(self) -> None:
-        """Close the connection, and with it what it owes."""
-        if self.connection is not None:
-            self.connection.close()
-            self.connection = None
-        self.owes.clear()
-        self.is_popping = False
 
 
 @accepts_kwargs(RedisServerTransportSchema())
@@ -138,7 +110,7 @@ class RedisServerTransport(ServerTransport):
         self._pops_of_more = [pop_more(self._receive_queue_key, count) for count in range(prefetch)]
         self._pops_until_look = _LOOK_EVERY_POPS
         self._has_backlog = False
-        self._lines: list[_Line] = []
+        self._lines: list[Line] = []
         self._turn = 0
         self._held: deque[bytes] = deque()
         self._clock: BrokerClock | None = None
@@ -248,7 +220,7 @@ class RedisServerTransport(ServerTransport):
             self.core.count("receive.error.foreign_reply_queue")
             raise InvalidMessageError(f"reply_to is not a reply queue of service {self.service_name}")
 
-    def _next(self, until: float) -> tuple[_Line, bytes]:
+    def _next(self, until: float) -> tuple[Line, bytes]:
         """The next frame of the request queue.
 
         Raises:
@@ -277,15 +249,15 @@ class RedisServerTransport(ServerTransport):
                 if self._is_stopping or monotonic() >= until - 0.05:
                     raise self.core.nothing_received() from None
 
-    def _open_lines(self, until: float) -> list[_Line]:
+    def _open_lines(self, until: float) -> list[Line]:
         try:
-            self._lines = [_Line(master) for master in self.core.backend_layer.masters(until)]
+            self._lines = [Line(master) for master in self.core.backend_layer.masters(until)]
         except BrokerError as error:
             self.core.count("receive.error.connection")
             raise MessageReceiveError(f"Cannot get connection: {error}") from error
         return self._lines
 
-    def _connection(self, line: _Line, until: float) -> RedisConnection:
+    def _connection(self, line: Line, until: float) -> RedisConnection:
         """The line's connection; a new one where there is none, or where the other end has closed it."""
         connection = line.connection
         if connection is not None and (connection.owed or connection.is_fresh()):
@@ -294,7 +266,7 @@ class RedisServerTransport(ServerTransport):
         line.connection = connection = line.master.take(until)
         return connection
 
-    def _lost(self, line: _Line, error: BrokerError) -> MessageReceiveError:
+    def _lost(self, line: Line, error: BrokerError) -> MessageReceiveError:
         line.drop()
         line.not_before = monotonic() + random.uniform(0.2, 1.0)
         if self._keeper is not None:
@@ -307,7 +279,7 @@ class RedisServerTransport(ServerTransport):
         self.core.count("receive.error.connection")
         return MessageReceiveError(f"Cannot get connection: {error}")
 
-    def _pop_commands(self, line: _Line) -> bytes:
+    def _pop_commands(self, line: Line) -> bytes:
         """The commands of the next pop, noted as sent."""
         now = monotonic()
         line.is_popping = True
@@ -324,7 +296,7 @@ class RedisServerTransport(ServerTransport):
                 return self._standard_pop + self._pops_of_more[most - 1]
         return self._standard_pop
 
-    def _start_pop(self, line: _Line) -> None:
+    def _start_pop(self, line: Line) -> None:
         until = monotonic() + self._slice
         try:
             connection = self._connection(line, until)
@@ -333,7 +305,7 @@ class RedisServerTransport(ServerTransport):
         except BrokerError as error:
             raise self._lost(line, error) from error
 
-    def _read_pop(self, line: _Line) -> None:
+    def _read_pop(self, line: Line) -> None:
         """Read until the pop under way is over; what it brought is then held.
 
         Raises:
@@ -346,7 +318,7 @@ class RedisServerTransport(ServerTransport):
         if connection is not None:
             connection.idle_since = monotonic()
 
-    def _note(self, line: _Line, reply: Reply) -> None:
+    def _note(self, line: Line, reply: Reply) -> None:
         """Take in the next reply that a line owes."""
         what = line.owes.popleft()
         if what == _POPPED:
@@ -370,7 +342,7 @@ class RedisServerTransport(ServerTransport):
                 if reply.not_the_master:
                     raise BrokerLost(str(reply)) from error
 
-    def _end_pop(self, line: _Line, until: float) -> None:
+    def _end_pop(self, line: Line, until: float) -> None:
         """Bring a pop under way to its end; what it brought is then held."""
         connection = line.connection
         if line.is_popping and connection is not None:
@@ -388,7 +360,7 @@ class RedisServerTransport(ServerTransport):
 
     # Several masters
 
-    def _next_of_several(self, lines: list[_Line], until: float) -> tuple[_Line, bytes]:
+    def _next_of_several(self, lines: list[Line], until: float) -> tuple[Line, bytes]:
         """Look at all masters in turn; when all are empty, wait for all at once.
 
         A message that another master delivers in the meantime is held, and put back by the keeper if it must wait.
@@ -419,7 +391,7 @@ class RedisServerTransport(ServerTransport):
                 break
         raise self.core.nothing_received()
 
-    def _wait_for_several(self, lines: list[_Line], until: float) -> _Line | None:
+    def _wait_for_several(self, lines: list[Line], until: float) -> Line | None:
         poll = select.poll()
         for line in lines:
             self._start_pop(line)
@@ -464,7 +436,7 @@ class RedisServerTransport(ServerTransport):
             return
         self._send_on(line, queue, frames, until)
 
-    def _send_on(self, line: _Line, queue: Queue, frames: list[bytes], until: float) -> None:
+    def _send_on(self, line: Line, queue: Queue, frames: list[bytes], until: float) -> None:
         try:
             connection = self._connection(line, until)
             already_owed = len(line.owes)
@@ -486,7 +458,7 @@ class RedisServerTransport(ServerTransport):
             line.drop()  # such as an interrupt: a command may have been written by half
             raise
 
-    def _line_of(self, queue: Queue, until: float) -> _Line:
+    def _line_of(self, queue: Queue, until: float) -> Line:
         lines = self._lines or self._open_lines(until)
         if len(lines) == 1:
             return lines[0]
