@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -112,6 +113,27 @@ def test_an_action_that_goes_on_after_the_interrupt_is_ended_with_its_process(st
     assert "not impressed by HarakiriInterrupt" in server.output
     assert "ERROR call-1 Graceful shutdown failed 1 seconds after harakiri. Exiting now!" in server.output
     assert "response 1" not in server.output
+
+
+def test_code_that_holds_the_interpreter_is_ended_with_its_process(start: Callable[..., Process]) -> None:
+    server = start("nap,hold", harakiri={"timeout": 1, "shutdown_grace": 1})
+
+    assert server.wait(15) == 1
+    assert "holding the interpreter" in server.output
+    assert "response 2" not in server.output
+    report = server.output[server.output.index("Timeout (0:00:0") :]
+    assert re.search(r'File ".*lone_server.py", line \d+ in act', report)
+
+
+def test_code_that_hears_no_signals_is_ended_with_its_process(start: Callable[..., Process]) -> None:
+    server = start("nap,hash_on", harakiri={"timeout": 1, "shutdown_grace": 1})
+
+    assert server.wait(15) == 1
+    assert "hashing" in server.output
+    assert "response 2" not in server.output
+    assert "the main thread has heard no signals" in server.output
+    assert "hashlib.pbkdf2_hmac" in server.output
+    assert "Graceful shutdown failed 1 seconds after harakiri. Exiting now!" in server.output
 
 
 def test_an_idle_server_is_never_struck(start: Callable[..., Process]) -> None:

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import json
 import os
+import re
 import sys
 import threading
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +124,28 @@ class Explode(Action):
         raise RuntimeError(request.body["reason"])
 
 
+class Hold(Action):
+    """Runs code in C for ever that lets no other thread run and hears no signals."""
+
+    def run(self, request: EnrichedActionRequest) -> Any:
+        if TOKENS is not None:
+            _note(request)
+        return {"items": deque(itertools.repeat(None), maxlen=0)}
+
+
+class Match(Action):
+    """Looks for a pattern in a way that takes years. In the main thread it hears signals."""
+
+    def run(self, request: EnrichedActionRequest) -> Any:
+        return {"found": re.match(r"(a+)+$", "a" * 40 + "b") is not None}
+
+
+class MatchOnThread(Match):
+    """As ``Match``, on a thread where the server runs jobs on asyncio; there it hears nothing."""
+
+    blocking = True
+
+
 class Die(Action):
     def run(self, request: EnrichedActionRequest) -> Any:
         os._exit(1)
@@ -157,6 +182,9 @@ class FaultServer(Server):
         "work": Work,
         "chain": AsyncChain if IS_ASYNC else Chain,
         "explode": Explode,
+        "hold": Hold,
+        "match": Match,
+        "match_on_thread": MatchOnThread,
         "die": Die,
         "measure": Measure,
     }

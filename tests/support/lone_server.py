@@ -7,6 +7,8 @@ for each thing that happens.
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import json
 import os
 import select
@@ -94,9 +96,31 @@ def deaf_nap(settings: Any) -> Any:
     return act
 
 
+def hold(settings: Any) -> Any:
+    """Code in C that holds the interpreter: no other thread runs meanwhile."""
+
+    def act(request: Any) -> ActionResponse:
+        say("holding the interpreter")
+        deque(itertools.repeat(None), maxlen=0)
+        return ActionResponse(request.action)
+
+    return act
+
+
+def hash_on(settings: Any) -> Any:
+    """Code in C that lets other threads run, and hears no signals."""
+
+    def act(request: Any) -> ActionResponse:
+        say("hashing")
+        hashlib.pbkdf2_hmac("sha256", b"password", b"salt", 1_000_000_000)
+        return ActionResponse(request.action)
+
+    return act
+
+
 class LoneServer(Server):
     service_name = "lone"
-    action_class_map = {"nap": nap, "deaf_nap": deaf_nap}
+    action_class_map = {"nap": nap, "deaf_nap": deaf_nap, "hold": hold, "hash_on": hash_on}
 
     def teardown(self) -> None:
         say("teardown")

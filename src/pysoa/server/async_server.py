@@ -134,6 +134,8 @@ class AsyncServer:
         action = jobs.only_action(job_request) if self._is_plain else None
         context = (jobs.request_context(job_request) if action is None else job_request["context"]).copy()
         running = self.running.begin(task, moment, now)
+        if (notes := server._process.notes) is not None:
+            running.note = notes.begin(transport.taken, now)
         log_token = _push_log_context((context, _log_context(), request_id))
         deadline_token = set_deadline(moment)
         try:
@@ -161,6 +163,8 @@ class AsyncServer:
             server._faults.note("Serving a request failed", error, with_traceback=True)
         finally:
             del self.running.by_task[task]
+            if notes is not None:
+                notes.end(running.note)
             reset_deadline(deadline_token)
             _pop_log_context(log_token)
             if self._post_hook is not None:
@@ -247,6 +251,7 @@ class AsyncServer:
         switches = RequestSwitchSet(active) if active else _NO_SWITCHES
         run = jobs.JobRun(job_request.actions, job_request.control)
         while (waiting := run.next_action()) is not None:
+            self._note_next_action()
             name = waiting.action
             process = server._action(name)
             if process is None:
@@ -268,6 +273,7 @@ class AsyncServer:
             The body of the response's message, and whether it has errors.
         """
         server = self.server
+        self._note_next_action()
         name = action["action"]
         response: Any
         try:
@@ -317,6 +323,12 @@ class AsyncServer:
         if isinstance(process, ActionInterface) and len(self._is_async) < _MOST_KINDS:
             self._is_async[type(process)] = is_async
         return is_async
+
+    def _note_next_action(self) -> None:
+        notes = self.server._process.notes
+        running = self.running.by_task.get(asyncio.current_task()) if notes is not None else None  # type: ignore[arg-type]
+        if notes is not None and running is not None:
+            notes.next_action(running.note)
 
     async def _answer(self, name: str, process: Task, request: Any) -> tuple[ActionResponse, bool]:
         """Run one action in its middleware; its response, and whether it ends the job whatever that says.

@@ -24,6 +24,7 @@ __all__ = (
     "check_response",
     "client_version",
     "deadline",
+    "ended_job_response",
     "internal_error",
     "is_response_suppressed",
     "is_sound",
@@ -234,6 +235,26 @@ def unknown_action_error(action: str, *, is_caller_error: bool = True) -> Error:
 def action_timeout_error(action: str) -> Error:
     """What is said of an action that was interrupted."""
     return Error(ERROR_CODE_ACTION_TIMEOUT, f'The action "{action}" ran for too long and had to be interrupted.')
+
+
+def ended_job_response(job_request: Any, actions_begun: int) -> JobResponse:
+    """What is answered for a job that ran for so long that its process was ended.
+
+    The responses of the actions before the one that was running are lost with it: where there were some, the whole job
+    has failed.
+    """
+    if not is_sound(job_request) or not 0 < actions_begun <= len(job_request["actions"]):
+        return JobResponse([job_timeout_error()], context=_correlation(job_request))
+    name = job_request["actions"][actions_begun - 1]["action"]
+    error = action_timeout_error(name)
+    if actions_begun > 1:
+        return JobResponse([error], context=_correlation(job_request))
+    return JobResponse(actions=[ActionResponse(name, [error])], context=_correlation(job_request))
+
+
+def _correlation(job_request: Any) -> Context:
+    context = request_context(job_request)
+    return {"correlation_id": context["correlation_id"]} if "correlation_id" in context else {}
 
 
 def job_timeout_error() -> Error:

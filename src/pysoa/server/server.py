@@ -263,25 +263,23 @@ class Server(ServerAttributes, ServerReports):
     def _serve(self, request_id: int, meta: dict[str, Any], job_request: Body) -> None:
         """Everything between receiving and the hook afterwards."""
         self._log_request(job_request)
-        watch = self._process.watch
+        process = self._process
         try:
-            if watch is not None:
-                watch.begin()
+            process.begin_job()
             self.perform_pre_request_actions()
             job_response = self.process_job(job_request)
         except HarakiriInterrupt:
             job_response = self._job_timeout()
         except Exception as error:  # boundary: hooks and overrides must not end the loop
             job_response = self.handle_unhandled_exception(error, JobResponse)
-        if watch is not None:
-            watch.end()
+        process.end_job()
 
         message, failed = self._message_of(job_response, meta)
         if not jobs.is_response_suppressed(job_request):
             self._send(request_id, meta, job_request, message)
         self._log_response(job_request, message, failed)
-        if watch is not None:
-            watch.begin()  # the hook afterwards has its own time
+        if process.watch is not None:
+            process.watch.begin()  # the hook afterwards has its own time
 
     def _send(self, request_id: int, meta: dict[str, Any], job_request: Body, message: Body) -> None:
         """Send a response or, where it cannot be sent, one that says so; drop it when that fails as well."""
@@ -326,8 +324,11 @@ class Server(ServerAttributes, ServerReports):
             return wait_for(self._async_server.execute_job(job_request))
         switches = RequestSwitchSet(job_request.context.get("switches"))
         run = jobs.JobRun(job_request.actions, job_request.control)
+        notes = self._process.notes
         while (waiting := run.next_action()) is not None:
             name = waiting.action
+            if notes is not None:
+                notes.next_action(self._process.note)
             process = self._action(name)
             if process is None:
                 run.record(ActionResponse(name, [jobs.unknown_action_error(name)]))

@@ -217,3 +217,35 @@ def test_whatever_comes_there_is_a_deadline_that_can_be_waited_for_or_none(
             deadline = jobs.deadline(each, {"control": header}, 7.0, lambda _: until_expiry)
             assert deadline is None or math.isfinite(deadline)
     assert jobs.deadline(meta, control, 7.0, None) is None or isinstance(control, dict)
+
+
+@pytest.mark.parametrize(
+    ("actions_begun", "job_errors", "action_errors"),
+    [
+        pytest.param(0, ["JOB_TIMEOUT"], [], id="before the first action"),
+        pytest.param(1, [], [("first", "ACTION_TIMEOUT")], id="in the first"),
+        pytest.param(2, ["ACTION_TIMEOUT"], [], id="in the second, so that the response of the first is lost"),
+        pytest.param(3, ["JOB_TIMEOUT"], [], id="in one that there is not"),
+    ],
+)
+def test_a_job_whose_process_was_ended_has_run_for_too_long(
+    actions_begun: int, job_errors: list[str], action_errors: list[tuple[str, str]]
+) -> None:
+    request = {
+        "control": {"continue_on_error": False},
+        "context": {"correlation_id": "c", "switches": [], "secret": 1},
+        "actions": [{"action": "first"}, {"action": "second"}],
+    }
+
+    response = jobs.ended_job_response(request, actions_begun)
+
+    assert [error.code for error in response.errors] == job_errors
+    assert [(action.action, action.errors[0].code) for action in response.actions] == action_errors
+    assert response.context == {"correlation_id": "c"}
+
+
+@given(job_requests)
+def test_whatever_a_job_was_that_ended_its_process_there_is_an_answer(job_request: Any) -> None:
+    response = jobs.ended_job_response(job_request, 1)
+
+    assert response.errors or response.actions

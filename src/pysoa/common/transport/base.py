@@ -173,9 +173,11 @@ class ServerTransport(Transport, abc.ABC):
     Attributes:
         instance_index: the number of the worker among its siblings, from 1.
         is_local: whether client and server share one process, so that errors may be told in full.
+        taken: the request that was given out last, as it came; None where the transport does not tell.
     """
 
     is_local: ClassVar[bool] = False
+    taken: bytes | None = None
 
     def __init__(self, service_name: str, metrics: Recorder = NO_METRICS, instance_index: int = 1) -> None:
         super().__init__(service_name, metrics)
@@ -217,6 +219,15 @@ class ServerTransport(Transport, abc.ABC):
     def async_server_class(cls) -> type[AsyncServerTransport] | None:
         """The twin for asyncio, which takes the same arguments; None where there is none."""
         return None
+
+    def read_again(self, taken: bytes) -> ReceivedMessage:
+        """Read a request that has been ``taken``, perhaps of another process, to answer it.
+
+        Raises:
+            MessageReceiveTimeout: it has expired.
+            PySOATransportError: there is no way to its caller at the moment.
+        """
+        raise NotImplementedError(f"{type(self).__name__} tells nothing that could be read again")
 
     def start_serving(self) -> None:
         """Say that a loop will go on receiving until ``stop_taking``: what is received ahead of time is then safe."""

@@ -16,6 +16,7 @@ from pysoa.common.threads import in_thread
 from pysoa.common.transport.errors import MessageReceiveTimeout, PySOATransportError, TransientPySOATransportError
 from pysoa.server.async_server import AsyncServer
 from pysoa.server.internal.harakiri import HarakiriInterrupt, end_process, end_process_later
+from pysoa.server.internal.notes import JobLeftBehind
 from pysoa.server.internal.process import ServerProcess
 from pysoa.server.internal.signals import handled
 
@@ -76,6 +77,8 @@ class AsyncServerProcess(ServerProcess):
             try:
                 self._start_heartbeat()
                 await engine.transport.start_serving()
+                for job in self._jobs_left_behind():
+                    await self._answer_for_another_async(engine, job)
                 await self._serve(engine)
             except Exception:  # boundary: whatever it is, the end is an orderly one
                 server._record("server.error.unknown")
@@ -92,6 +95,13 @@ class AsyncServerProcess(ServerProcess):
         await _called(server.setup)
         server._async_event_loop_thread.starts_on_demand = True
         return engine
+
+    async def _answer_for_another_async(self, engine: AsyncServer, job: JobLeftBehind) -> None:
+        with self._telling_for_another():
+            message = await engine.transport.read_again(job.request)
+            body = self._body_for_another(job, message)
+            if body is not None:
+                await engine.transport.send_response_message(message.request_id, message.meta, body)  # type: ignore[arg-type]
 
     async def _serve(self, engine: AsyncServer) -> None:
         """Take requests until the shutdown, and finish those that were taken before it."""

@@ -1,6 +1,6 @@
 """Harakiri: interrupts a job that runs for too long, and ends the process if that does not help.
 
-Works by SIGALRM, and so in the main thread only.
+Works by SIGALRM, and so in the main thread only. Where that hears no signals, the watchdog ends the process.
 """
 
 from __future__ import annotations
@@ -17,11 +17,14 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Final, NoReturn
 
+from pysoa.common.clock import monotonic
 from pysoa.server.internal.signals import SignalHandler
+from pysoa.server.internal.watchdog import Watchdog
 
 __all__ = ("HarakiriInterrupt", "HarakiriWatch", "end_process", "end_process_later", "thread_status")
 
 EXIT_SECONDS: Final = 5.0
+_MARGIN_IN_SECONDS: Final = 1.0  # the watchdog comes after what is gentler
 
 
 class HarakiriInterrupt(BaseException):
@@ -36,61 +39,73 @@ class HarakiriWatch:
 
     Args:
         timeout_in_seconds: how long a job may run.
+        grace_in_seconds: how long it may go on after that, while the main thread does not come to calling ``strike``.
         strike: the signal handler to call when one has run for longer.
+        deaf: called in another thread when the main thread did not come to it in that time.
     """
 
-    def __init__(self, timeout_in_seconds: float, strike: SignalHandler) -> None:
+    def __init__(
+        self, timeout_in_seconds: float, grace_in_seconds: float, strike: SignalHandler, deaf: Callable[[], object]
+    ) -> None:
         self._timeout_in_seconds = timeout_in_seconds
         self._strike = strike
+        self._watchdog = Watchdog(timeout_in_seconds + grace_in_seconds + _MARGIN_IN_SECONDS, deaf)
         self._began: float | None = None
-        self._is_set = False
+        self._fires_at = 0.0
         self._has_struck = False
 
-    def begin(self) -> None:
-        """A job, or another step that may hang, begins; its time starts to run."""
-        self._began = time.monotonic()
-        if not self._is_set:
+    def begin(self) -> float:
+        """A job, or another step that may hang, begins; its time runs from the moment that this gives back."""
+        self._began = now = monotonic()
+        if now > self._fires_at:
             self._set(self._timeout_in_seconds)
+        self._watchdog.begin(now)
+        return now
 
     def goes_round(self, until: float) -> None:
         """An event loop goes round, and will come by again: the time of what holds it up runs from this moment."""
         if self._began is None or until > self._began:
             self._began = until
-        if not self._is_set:
+            self._watchdog.begin(until)
+        if until > self._fires_at:
             self._set(self._timeout_in_seconds)
 
     def end(self) -> None:
         """It has ended; what follows may take its time."""
         self._began = None
+        self._watchdog.end()
 
     def allow_grace(self, seconds: float) -> None:
         """Strike again after so long, whatever runs then."""
         self._has_struck = True
+        self._watchdog.allow(seconds + EXIT_SECONDS + _MARGIN_IN_SECONDS)
         self._set(seconds)
 
     def stop(self) -> None:
         """Strike no more."""
         self.end()
-        self._is_set = False
         signal.setitimer(signal.ITIMER_REAL, 0)
+        self._watchdog.stop()
 
     def on_alarm(self, signum: int, frame: FrameType | None) -> None:
         """The handler for SIGALRM."""
-        self._is_set = False
         if self._has_struck:
             self._strike(signum, frame)
             return
         if self._began is None:
+            self._fires_at = 0.0
             return
-        left = self._began + self._timeout_in_seconds - time.monotonic()
+        left = self._began + self._timeout_in_seconds - monotonic()
         if left > 0:
             self._set(left)
         else:
             self._strike(signum, frame)
 
     def _set(self, seconds: float) -> None:
-        self._is_set = True
-        signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001))
+        seconds = max(seconds, 0.001)
+        # With some delay: a job may have an alarm of its own, which takes the place of this one.
+        self._fires_at = monotonic() + seconds + _MARGIN_IN_SECONDS
+        signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def thread_status(main_frame: FrameType | None) -> dict[str, list[str]]:

@@ -10,17 +10,21 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from pysoa.common.instruments import NO_METRICS
 from pysoa.common.serializer.errors import SerializationError
-from pysoa.common.transport.base import ServerTransport
-from pysoa.common.transport.errors import PySOATransportError, TransientPySOATransportError
+from pysoa.common.serializer.values import plain
+from pysoa.common.transport.base import ReceivedMessage, ServerTransport
+from pysoa.common.transport.errors import MessageReceiveTimeout, PySOATransportError, TransientPySOATransportError
+from pysoa.common.types import Body
+from pysoa.server import jobs
 from pysoa.server.internal.faults import Outage, described
 from pysoa.server.internal.harakiri import HarakiriInterrupt, HarakiriWatch, end_process, thread_status
 from pysoa.server.internal.heartbeat import Heartbeat
+from pysoa.server.internal.notes import JobLeftBehind, JobNotes, inherited_notes
 from pysoa.server.internal.signals import ShutdownSignals, SignalHandler, Verdict, handled, in_main_thread
 from pysoa.version import __version__
 
@@ -38,6 +42,8 @@ class ServerProcess:
 
     Attributes:
         watch: interrupts jobs that run for too long; None where that is switched off or cannot work.
+        notes: of jobs, for the next worker in this place; None where there will be none, or no watch.
+        note: that of the running job, where there is but one.
         heartbeat: the heartbeat file, if there is one.
         is_receiving: set by the server while it waits for a request, to tell faults of transports from others.
         has_received: set by the server once it has a request.
@@ -50,6 +56,8 @@ class ServerProcess:
         self._outage = Outage()
         self._was_struck = False
         self.watch: HarakiriWatch | None = None
+        self.notes: JobNotes | None = None
+        self.note = 0
         self.heartbeat: Heartbeat | None = None
         self.is_receiving = False
         self.has_received = False
@@ -67,6 +75,8 @@ class ServerProcess:
                 server._async_event_loop_thread.starts_on_demand = True
                 self._start_heartbeat()
                 server.transport.start_serving()
+                for job in self._jobs_left_behind():
+                    self._answer_for_another(job)
                 self._loop()
             except HarakiriInterrupt:
                 self._struck_outside_of_jobs()
@@ -102,11 +112,66 @@ class ServerProcess:
             signal.SIGINT: server.handle_shutdown_signal,
             signal.SIGTERM: server.handle_shutdown_signal,
         }
-        timeout = server.settings["harakiri"]["timeout"]
-        if timeout and in_main_thread():
-            self.watch = HarakiriWatch(timeout, server.harakiri)
+        limits = server.settings["harakiri"]
+        if limits["timeout"] and in_main_thread():
+            self.watch = HarakiriWatch(limits["timeout"], limits["shutdown_grace"], server.harakiri, self._is_deaf)
             handlers[signal.SIGALRM] = self.watch.on_alarm
         return handlers
+
+    def begin_job(self) -> None:
+        """A job begins; its time starts to run."""
+        if self.watch is not None:
+            began = self.watch.begin()
+            if self.notes is not None:
+                self.note = self.notes.begin(self._server.transport.taken, began)
+
+    def end_job(self) -> None:
+        """It has ended; what follows may take its time."""
+        if self.watch is not None:
+            self.watch.end()
+            if self.notes is not None:
+                self.notes.end(self.note)
+                self.note = 0
+
+    def _jobs_left_behind(self) -> list[JobLeftBehind]:
+        """The jobs that the worker before, in this place, was ended with because they ran for too long."""
+        notes = inherited_notes.get()
+        if notes is None or self.watch is None:
+            return []
+        self.notes = notes
+        settings = self._server.settings
+        left = notes.take_over(settings["concurrency"])
+        return [job for job in left if job.ran_for_seconds >= settings["harakiri"]["timeout"]]
+
+    def _answer_for_another(self, job: JobLeftBehind) -> None:
+        """Tell the caller of a job what has become of it."""
+        transport = self._server.transport
+        with self._telling_for_another():
+            message = transport.read_again(job.request)
+            body = self._body_for_another(job, message)
+            if body is not None:
+                transport.send_response_message(message.request_id, message.meta, body)  # type: ignore[arg-type]
+
+    @contextlib.contextmanager
+    def _telling_for_another(self) -> Iterator[None]:
+        try:
+            yield
+        except MessageReceiveTimeout:
+            pass  # its caller has gone
+        except Exception as error:  # boundary: transports may be users' code, and the broker may be away
+            self._server._faults.note("Could not answer for the worker before, which was ended with a job", error)
+
+    def _body_for_another(self, job: JobLeftBehind, message: ReceivedMessage) -> Body | None:
+        """What is sent; None where nobody waits."""
+        server, (_, meta, job_request) = self._server, message
+        if jobs.is_response_suppressed(job_request) or meta is None:
+            return None
+        self._logger.warning(
+            "Answering for the worker before, which was ended with a job after %.1f seconds", job.ran_for_seconds
+        )
+        body, _ = server._message_of(jobs.ended_job_response(job_request, job.actions_begun), meta)
+        server._log_response(job_request or {}, body, True)
+        return body if server.transport.encodes_values else plain(body)
 
     def _loop(self) -> None:
         """Serve until the shutdown, and then what was taken before it."""
@@ -242,6 +307,16 @@ class ServerProcess:
             f"{limits['shutdown_grace']} seconds",
         )
         raise HarakiriInterrupt
+
+    def _is_deaf(self) -> None:
+        """A job goes on after the grace, and the main thread has not come to the handler of the alarm."""
+        limits = self._server.settings["harakiri"]
+        self._log_threads(
+            None,
+            f"No activity for {limits['timeout']} seconds and {limits['shutdown_grace']} more, "
+            "in which the main thread has heard no signals",
+        )
+        end_process(self._last_words)
 
     def _log_threads(self, frame: FrameType | None, text: str) -> None:
         """Say that something hangs, and where each thread is."""

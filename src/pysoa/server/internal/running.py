@@ -23,6 +23,7 @@ class RunningJob:
         is_due: whether its time was found to be over once; it is told to stop the second time.
         is_late: whether it was told so because its caller has stopped waiting.
         is_struck: whether it was told so because it has run for too long.
+        note: what the worker has noted of it.
         thread_action: the blocking action that runs for it on a thread, which nothing can stop.
     """
 
@@ -31,6 +32,7 @@ class RunningJob:
     is_due = False
     is_late = False
     is_struck = False
+    note = 0
     thread_action: str | None = None
 
     def __init__(self, task: asyncio.Task[Any], deadline: float, limit: float) -> None:

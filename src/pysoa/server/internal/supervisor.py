@@ -27,6 +27,7 @@ from typing import Any, Final
 import attr
 
 from pysoa.common.old_names import warn_user
+from pysoa.server.internal.notes import JobNotes, inherited_notes
 from pysoa.server.internal.old_ways import takes
 from pysoa.server.internal.signals import ShutdownSignals, Verdict
 
@@ -57,6 +58,7 @@ class _Worker:
     """One of the numbered places for a worker, and the process that has it at the moment."""
 
     number: int
+    notes: JobNotes
     process: Any = None
     started_at: float = 0.0
     start_due_at: float | None = 0.0  # None: it runs, or it shall not be started again
@@ -92,7 +94,7 @@ class Supervisor:
     ) -> None:
         self._main = main
         self._main_takes_number = _takes_number(main)
-        self._workers = [_Worker(number) for number in range(1, workers + 1)]
+        self._workers = [_Worker(number, JobNotes()) for number in range(1, workers + 1)]
         self._before_fork = before_fork
         self._respawn = respawn
         self._give_up_after = give_up_after
@@ -188,6 +190,7 @@ class Supervisor:
         )
         if isinstance(process, _WorkerProcess):
             process.in_child = self._in_child
+            process.notes = worker.notes
         # A signal between the fork and the child's first step must not meet the supervisor's handlers in the child.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
         try:
@@ -205,6 +208,7 @@ class Supervisor:
         ended = [worker for worker in self._workers if worker.process and worker.process.exitcode is not None]
         for worker in ended:
             worker.process.join()
+            worker.notes.worker_has_died()
             worker.process = None
             if self._respawn and not self._stopping:
                 self._plan_respawn(worker)
@@ -273,9 +277,11 @@ class _WorkerProcess(_FORK.Process):  # type: ignore[name-defined,misc]  # types
     """A forked process that leaves the supervisor's ways behind before it runs its target."""
 
     in_child: Callable[[], None] = staticmethod(lambda: None)
+    notes: JobNotes | None = None
 
     def run(self) -> None:
         self.in_child()
+        inherited_notes.set(self.notes)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
         super().run()
 

@@ -24,12 +24,13 @@ def make_watch(strikes: list[float]) -> Iterator[Callable[[float], HarakiriWatch
     watches: list[HarakiriWatch] = []
 
     def make(timeout: float) -> HarakiriWatch:
-        watches.append(HarakiriWatch(timeout, lambda number, frame: strikes.append(time.monotonic())))
+        watches.append(HarakiriWatch(timeout, 100, lambda number, frame: strikes.append(time.monotonic()), pytest.fail))
         return watches[0]
 
     with handled({signal.SIGALRM: lambda *arguments: watches[0].on_alarm(*arguments)}):  # noqa: PLW0108 - there is none yet
         yield make
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        for watch in watches:
+            watch.stop()
 
 
 def nap(seconds: float) -> None:
@@ -91,6 +92,20 @@ def test_a_watch_that_is_stopped_does_not_strike(make_watch: Any, strikes: list[
     nap(0.15)
 
     assert strikes == []
+
+
+def test_an_alarm_of_a_jobs_own_costs_no_later_job_its_watch(make_watch: Any, strikes: list[float]) -> None:
+    watch = make_watch(0.1)
+    watch.begin()
+    signal.setitimer(signal.ITIMER_REAL, 0)  # as a job does when it is done with an alarm of its own
+    nap(1.3)
+    watch.end()
+    assert strikes == []
+
+    watch.begin()
+    nap(0.3)
+
+    assert len(strikes) == 1
 
 
 def test_the_status_tells_where_each_thread_is() -> None:

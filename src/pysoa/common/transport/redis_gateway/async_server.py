@@ -290,6 +290,14 @@ class AsyncRedisServerTransport(AsyncServerTransport):
         reply_to = message[1].get("reply_to")  # type: ignore[union-attr] # a message that was read has one
         if type(reply_to) is not str or reply_to not in self._reply_queues:
             self._check_reply_to(reply_to)
+        self.taken = data
+        return message
+
+    async def read_again(self, taken: bytes) -> ReceivedMessage:
+        if not self._lines:
+            await self._open_lines()
+        message = self.core.decode_request(taken, self._lines[0].master.clock)
+        self._check_reply_to(message.meta.get("reply_to") if message.meta else None)
         return message
 
     def _check_reply_to(self, reply_to: object) -> None:

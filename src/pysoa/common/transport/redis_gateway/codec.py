@@ -224,6 +224,12 @@ class MessageCodec:
         meta["protocol_version"] = version
         return _new_tuple(ReceivedMessage, envelope)
 
+    def decode_request(self, data: bytes, clock: BrokerClock) -> ReceivedMessage:
+        """Read a request, which is never in several pieces; see ``whole_frame`` and ``decode``."""
+        frame = self.whole_frame(data, None)
+        assert frame is not None  # without an assembler, a frame is whole or refused
+        return self.decode(frame, clock)
+
     def _serializer_for(self, mime_type: str) -> Serializer:
         serializer = self._serializers.get(mime_type)
         if serializer is None:

@@ -203,7 +203,14 @@ class RedisServerTransport(ServerTransport):
                 continue
             self._check_reply_to(message.meta.get("reply_to") if message.meta else None)
             self._clock = line.master.clock
+            self.taken = data
             return message
+
+    def read_again(self, taken: bytes) -> ReceivedMessage:
+        lines = self._lines or self._open_lines(monotonic() + self._slice)
+        message = self.core.decode_request(taken, lines[0].master.clock)
+        self._check_reply_to(message.meta.get("reply_to") if message.meta else None)
+        return message
 
     def seconds_until(self, expiry: float) -> float:
         # Without the broker's time, client and worker go by clocks that nobody has compared.
