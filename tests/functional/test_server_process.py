@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.processes import Process
+from tests.support.processes import Process, python
 
 START = ("tests.support.lone_server", "-s", "tests.support.lone_server")
 
@@ -27,7 +27,7 @@ def start(start_module: Callable[..., Process]) -> Callable[..., Process]:
     return start
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_an_idle_server_ends_at_once_and_in_order(start: Callable[..., Process], number: int) -> None:
     server = start("nap")
     server.wait_for_line("waiting")
@@ -46,6 +46,19 @@ def test_an_idle_server_ends_at_once_and_in_order(start: Callable[..., Process],
         "INFO -- Server shutdown complete",
         "main has returned",
     ]
+
+
+def test_a_server_under_nohup_outlives_its_terminal(start_process: Callable[..., Process]) -> None:
+    server = start_process("nohup", *python("-m", *START), env={"LONE_CALLS": "nap:0.5"})
+    server.wait_for_line("napping for 0.5")
+
+    server.signal(signal.SIGHUP)
+    server.wait_for_line("response 1: fine fine")
+    server.wait_for_line("waiting")
+
+    assert "Received interrupt" not in server.output
+    server.terminate()
+    assert server.wait(5) == 0
 
 
 def test_what_runs_and_what_was_taken_is_served_before_the_end(start: Callable[..., Process]) -> None:

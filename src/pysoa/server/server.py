@@ -447,7 +447,7 @@ class Server(ServerAttributes, ServerReports):
         self._process.run()
 
     def handle_shutdown_signal(self, signum: int, frame: FrameType | None) -> None:
-        """The handler for SIGINT and SIGTERM: serve what was taken, then end.
+        """The handler for SIGINT, SIGTERM and SIGHUP: serve what was taken, then end.
 
         Raises:
             SystemExit: another signal came over a second after the one before it.

@@ -112,6 +112,8 @@ class ServerProcess:
             signal.SIGINT: server.handle_shutdown_signal,
             signal.SIGTERM: server.handle_shutdown_signal,
         }
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # neither nohup nor the service has other plans
+            handlers[signal.SIGHUP] = server.handle_shutdown_signal
         limits = server.settings["harakiri"]
         if limits["timeout"] and in_main_thread():
             self.watch = HarakiriWatch(limits["timeout"], limits["shutdown_grace"], server.harakiri, self._is_deaf)
