@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from pysoa.cli.broker import Broker
 from pysoa.cli.caller import client_settings
 from pysoa.client import Client
-from tests.support.commands import EXAMPLES, pysoa, wait_until_served
+from tests.support.commands import EXAMPLES, Outcome, pysoa, wait_until_served
 from tests.support.processes import Process, children_of, python
 from tests.support.raw import command, wait_until
 
@@ -40,6 +41,22 @@ def test_several_workers_serve_and_drain(broker: Broker, start_process: Callable
     assert len(workers) == 2
     assert process.wait() == 0
     assert process.output.count("Server shutdown complete") == 2
+
+
+def test_workers_may_be_one_for_each_core_and_be_given_up(tmp_path: Path) -> None:
+    (tmp_path / "dies.py").write_text(dedent(DIES))
+
+    def pysoa_run(*arguments: str) -> Outcome:
+        return pysoa("run", "dies", "-s", "dies", "--workers", *arguments, cwd=tmp_path)
+
+    assert pysoa_run("3", "--no-respawn") == (0, "dead\n" * 3, "")
+    cores = os.cpu_count() or 1
+    outcome = pysoa_run("cpu", "--give-up-after", "2")
+    assert outcome.output.count("dead") == (cores * 2 if cores > 1 else 1)
+    for number in ("0", "-1", "many", "1.5"):
+        outcome = pysoa_run(number)
+        assert (outcome.code, outcome.output) == (2, "")
+        assert f"{number!r} is not a number of processes" in outcome.said
 
 
 def test_one_worker_is_the_process_itself(broker: Broker, start_process: Callable[..., Process]) -> None:
@@ -81,6 +98,21 @@ def test_wrong_settings_are_told_before_anything_is_forked(tmp_path: Path) -> No
     assert outcome.code == 2
     assert outcome.said.startswith("wrong: ")
     assert "Traceback" not in outcome.said
+
+
+DIES = """
+    import os
+    from pysoa.server import Server as BaseServer
+
+    class Server(BaseServer):
+        service_name = "dies"
+
+        @classmethod
+        def main(cls, forked_process_id=None):
+            os.write(1, b"dead\\n")
+
+    SOA_SERVER_SETTINGS = {"transport": {"kwargs": {"backend_type": "redis.standard"}}}
+"""
 
 
 WAITS = """

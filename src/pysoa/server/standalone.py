@@ -95,7 +95,7 @@ def simple_main(server_getter: Callable[[], Any]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from pysoa.server.internal.command_line import add_concurrency
+    from pysoa.server.internal.command_line import add_concurrency, number_of_workers
 
     parser = argparse.ArgumentParser(
         description="Run a service.",
@@ -107,9 +107,12 @@ def _parser() -> argparse.ArgumentParser:
         "--fork-processes",
         dest="fork_processes",
         metavar="N",
-        type=int,
+        type=number_of_workers,
         default=0,
-        help="how many worker processes to run (default: none, the service runs in this process)",
+        help=(
+            "how many worker processes to run, or cpu for one per core, at most five per core "
+            "(default: none, the service runs in this process)"
+        ),
     )
     parser.add_argument("--no-respawn", action="store_true", help="do not start workers again that have ended")
     parser.add_argument(

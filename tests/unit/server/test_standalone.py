@@ -40,6 +40,27 @@ def test_several_processes_are_forked(monkeypatch: pytest.MonkeyPatch, flag: str
     server_class.main.assert_not_called()
 
 
+def test_there_may_be_a_worker_for_each_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        mock.patch("multiprocessing.cpu_count", return_value=3),
+        mock.patch("multiprocessing.Process") as process,
+    ):
+        run_main(monkeypatch, "--fork", "cpu", "--no-respawn")
+
+    assert process.call_count == 3
+
+
+@pytest.mark.parametrize("count", ["some", "1.5", ""])
+def test_a_number_of_workers_that_is_none_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], count: str
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run_main(monkeypatch, "--fork", count)
+
+    assert caught.value.code == 2
+    assert f"{count!r} is not a number of processes: it takes one, or cpu" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [["--use-file-watcher"], ["--use-file-watcher", "example"]])
 def test_a_file_watcher_is_refused_in_so_many_words(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]

@@ -21,6 +21,7 @@ __all__ = (
     "load_django_settings",
     "load_settings",
     "make_server",
+    "number_of_workers",
     "parse_arguments",
     "transport_fault",
     "with_concurrency",
@@ -72,6 +73,22 @@ def add_concurrency(parser: argparse.ArgumentParser) -> None:
             "(default: the setting concurrency, which is 1 where it is not set)"
         ),
     )
+
+
+def number_of_workers(text: str) -> int:
+    """How many workers ``-f`` and ``--workers`` ask for: a number, or ``cpu`` for as many as there are cores.
+
+    Raises:
+        ArgumentTypeError: the text is neither.
+    """
+    if text == "cpu":
+        import multiprocessing  # which a server that forks no workers does without
+
+        return multiprocessing.cpu_count()
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of processes: it takes one, or cpu") from None
 
 
 def _number_of_jobs(text: str) -> int:
