@@ -49,17 +49,17 @@ class Set:
 
 
 SETS = (
-    Set("newest", extras=("fast",)),
+    Set("newest", extras=("fast", "reload")),
     # The oldest attrs is also the newest that Conformity allows, so its fields are tested here.
-    Set("lowest", constraints=LOWEST, extras=("conformity", "fast")),
+    Set("lowest", constraints=LOWEST, extras=("conformity", "fast", "reload")),
     Set("conformity", extras=("conformity",), tests=WITHOUT_PROCESSES),
     # Conformity with an attrs newer than it allows works, and is what many have to install.
     Set("conformity-attrs", extras=("conformity",), force=("attrs>=24",), tests=WITHOUT_PROCESSES),
-    Set("redis-server", extras=("fast",), server="redis-server", tests=WITH_BROKERS),
-    Set("valkey-server", extras=("fast",), server="valkey-server", tests=WITH_BROKERS),
-    Set("python-3.11", version="3.11", extras=("fast",)),
-    Set("python-3.12", version="3.12", extras=("fast",)),
-    Set("python-3.13", version="3.13", extras=("fast",)),
+    Set("redis-server", extras=("fast", "reload"), server="redis-server", tests=WITH_BROKERS),
+    Set("valkey-server", extras=("fast", "reload"), server="valkey-server", tests=WITH_BROKERS),
+    Set("python-3.11", version="3.11", extras=("fast", "reload")),
+    Set("python-3.12", version="3.12", extras=("fast", "reload")),
+    Set("python-3.13", version="3.13", extras=("fast", "reload")),
 )
 
 

@@ -27,6 +27,10 @@ def workers_present(broker: Broker) -> int:
     return count
 
 
+def workers_present_now(broker: Broker) -> int:
+    return int(command(broker.url, "ZCOUNT", KEY, f"{time.time():.3f}", "+inf"))
+
+
 def test_a_service_that_was_never_seen_times_out_as_ever(broker: Broker, gateway: Gateway) -> None:
     client = gateway.client(broker)
 
@@ -59,6 +63,25 @@ def test_a_service_that_has_gone_is_unavailable_at_once_and_the_request_is_off_t
     later = gateway.worker(broker)
     assert call(client, 9) == 9
     assert later.served == [9]
+
+
+def test_calls_wait_for_a_successor_that_is_expected_and_only_so_long(broker: Broker, gateway: Gateway) -> None:
+    worker = gateway.worker(broker)
+    client = gateway.client(broker)
+    call(client, 1)
+    worker.transport.expect_successor(5)
+    worker.stop()
+    send(client, 2)
+    wait_until(lambda: command(broker.url, "LLEN", REQUEST_KEY) == 1, "the request waits")
+
+    successor = gateway.worker(broker)
+    assert number_of(client.receive_response_message(5)) == 2
+    successor.transport.expect_successor(0.2)
+    successor.stop()
+
+    wait_until(lambda: workers_present_now(broker) == 0, "the time is over")
+    with pytest.raises(ServiceUnavailable):
+        call(client, 3)
 
 
 def test_a_batch_to_a_service_that_has_gone_is_taken_back(broker: Broker, gateway: Gateway) -> None:

@@ -16,6 +16,7 @@ A service has a small module for it, which is run with ``python -m`` or by a con
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Callable
@@ -66,26 +67,43 @@ def simple_main(server_getter: Callable[[], Any]) -> None:
         server_getter: gives the server class. Called once, after the command line has been read.
 
     Raises:
-        SystemExit: help was asked for, or the command line is wrong.
+        SystemExit: help was asked for, the command line is wrong, or the service has ended with an exit code.
     """
-    arguments = _parser().parse_known_args()[0]
-    if arguments.use_file_watcher is not False:
-        print("error: --use-file-watcher: this release cannot watch files", file=sys.stderr)
-        sys.exit(2)
+    _run(_parser().parse_known_args()[0], server_getter)
 
-    server_class = server_getter()
+
+def _run(arguments: argparse.Namespace, server_getter: Callable[[], Any]) -> None:
+    if arguments.use_file_watcher is False:
+        _serve(arguments, server_getter())
+        return
+
+    from pysoa.server import autoreload
+
+    reloader = autoreload.get_reloader(
+        _main_module_name(), arguments.use_file_watcher, signal_forks=arguments.fork_processes > 1
+    )
+    try:
+        # In the original, too: it should end at once if the service cannot be started at all.
+        server_class = server_getter()
+    except Exception as error:
+        if not autoreload.is_copy():
+            raise
+        reloader.wait_for_mending(error)
+    _go_to_background_if_told()
+    reloader.main(_serve, (arguments, server_class))
+
+
+def _serve(arguments: argparse.Namespace, server_class: Any) -> None:
+    """Run the server in this process, or in workers of it."""
     if arguments.fork_processes <= 1:
         server_class.main()
         return
 
-    from pysoa.server.internal import command_line
     from pysoa.server.internal.supervisor import supervise
 
-    # The supervisor goes to the background, not each of its workers.
-    remaining = [argument for argument in sys.argv if argument not in ("-d", "--daemon")]
-    if len(remaining) < len(sys.argv):
-        sys.argv[:] = remaining
-        command_line.detach()
+    _go_to_background_if_told()  # not each of the workers
+    if arguments.use_file_watcher is not False:
+        _import_settings()
     supervise(
         server_class,
         arguments.fork_processes,
@@ -94,12 +112,58 @@ def simple_main(server_getter: Callable[[], Any]) -> None:
     )
 
 
+def _main_module_name() -> str:
+    """The module that ``python -m`` was told to run; empty if this program was started in another way."""
+    arguments = utils.get_python_interpreter_arguments()
+    return arguments[arguments.index("-m") + 1] if "-m" in arguments[:-1] else ""
+
+
+def _go_to_background_if_told() -> None:
+    remaining = [argument for argument in sys.argv if not _means_daemon(argument)]
+    if len(remaining) < len(sys.argv):
+        from pysoa.server.internal.command_line import detach
+
+        sys.argv[:] = remaining
+        detach()
+
+
+def _means_daemon(argument: str) -> bool:
+    return argument == "-d" or (len(argument) > len("--") and "--daemon".startswith(argument))
+
+
+def _import_settings() -> None:
+    """Import the settings, which only workers do otherwise, so that their file is watched and a fault in it is seen."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("-s", "--settings")
+    settings = parser.parse_known_args()[0].settings
+    if settings:
+        importlib.import_module(settings)
+
+
+_EPILOG = """\
+also:
+  -s MODULE, --settings MODULE
+                        the module with the settings
+  -d, --daemon          run in the background: print PID=<n>, and go on
+
+examples:
+  python -m my_service.standalone -s my_service.settings
+  python -m my_service.standalone -s my_service.settings --fork cpu
+  python -m my_service.standalone -s my_service.settings --use-file-watcher my_service
+
+signals:
+  SIGTERM, SIGINT (Ctrl+C) and SIGHUP end the service when it has answered what it has taken; another one over a
+  second later ends it at once. Send them to the process that was started: it passes them on to its workers.
+"""
+
+
 def _parser() -> argparse.ArgumentParser:
     from pysoa.server.internal.command_line import add_concurrency, number_of_workers
 
     parser = argparse.ArgumentParser(
-        description="Run a service.",
-        epilog="Also: -s MODULE, --settings MODULE: the module with the settings; -d, --daemon: run in the background.",
+        description="Run a service, in this process or in several that this one watches over.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "-f",
@@ -125,5 +189,19 @@ def _parser() -> argparse.ArgumentParser:
         ),
     )
     add_concurrency(parser)  # for the help, and to find mistakes before there are workers
-    parser.add_argument("--use-file-watcher", nargs="?", metavar="MODULES", default=False, help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--use-file-watcher",
+        nargs="?",
+        metavar="MODULES",
+        type=_module_names,
+        default=False,
+        help=(
+            "for development: start the service again when an imported module has changed; "
+            "MODULES limits that to those whose names begin so, with commas between"
+        ),
+    )
     return parser
+
+
+def _module_names(text: str) -> list[str]:
+    return [name for each in text.split(",") if (name := each.strip())]

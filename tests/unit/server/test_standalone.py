@@ -50,6 +50,44 @@ def test_there_may_be_a_worker_for_each_core(monkeypatch: pytest.MonkeyPatch) ->
     assert process.call_count == 3
 
 
+@pytest.mark.parametrize(
+    ("arguments", "modules", "forks"),
+    [
+        (["--use-file-watcher"], None, False),
+        (["--use-file-watcher", "example", "-f", "1"], ["example"], False),
+        (["-f", "2", "--use-file-watcher", " example, pysoa.common,,", "-s", "x"], ["example", "pysoa.common"], True),
+    ],
+)
+def test_a_file_watcher_is_told_what_to_watch_and_what_to_run(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], modules: list[str] | None, forks: bool
+) -> None:
+    with (
+        mock.patch("pysoa.server.autoreload.get_reloader") as get_reloader,
+        mock.patch("pysoa.utils.get_python_interpreter_arguments", return_value=["python", "-m", "some.module"]),
+    ):
+        server_class = run_main(monkeypatch, *arguments)
+
+    get_reloader.assert_called_once_with("some.module", modules, signal_forks=forks)
+    server_class.main.assert_not_called()
+    (function, given), keywords = get_reloader.return_value.main.call_args
+    assert keywords == {}
+    with mock.patch("multiprocessing.Process") as process, mock.patch("importlib.import_module"):
+        given[0].no_respawn = True
+        function(*given)
+    assert process.call_count == (2 if forks else 0)
+    assert server_class.main.call_count == (0 if forks else 1)
+
+
+def test_a_program_that_was_not_started_by_module_has_no_main_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        mock.patch("pysoa.server.autoreload.get_reloader") as get_reloader,
+        mock.patch("pysoa.utils.get_python_interpreter_arguments", return_value=["python", "-W", "error"]),
+    ):
+        run_main(monkeypatch, "--use-file-watcher")
+
+    get_reloader.assert_called_once_with("", None, signal_forks=False)
+
+
 @pytest.mark.parametrize("count", ["some", "1.5", ""])
 def test_a_number_of_workers_that_is_none_is_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], count: str
@@ -59,17 +97,6 @@ def test_a_number_of_workers_that_is_none_is_refused(
 
     assert caught.value.code == 2
     assert f"{count!r} is not a number of processes: it takes one, or cpu" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("arguments", [["--use-file-watcher"], ["--use-file-watcher", "example"]])
-def test_a_file_watcher_is_refused_in_so_many_words(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
-) -> None:
-    with pytest.raises(SystemExit) as caught:
-        run_main(monkeypatch, *arguments)
-
-    assert caught.value.code == 2
-    assert "this release cannot watch files" in capsys.readouterr().err
 
 
 def test_a_wrong_concurrency_is_refused_before_anything_is_forked(

@@ -126,6 +126,12 @@ class AsyncServerTransport(Transport, abc.ABC):
         """How many seconds there are until the expiry of the request received last, by the clock of expiries."""
         return expiry - wall_clock()
 
+    def expect_successor(self, seconds: float) -> None:
+        """Say that within so many seconds of its end another worker will stand in the place of this one.
+
+        Until then the service does not count as gone.
+        """
+
     async def read_again(self, taken: bytes) -> ReceivedMessage:
         """Read a request that has been ``taken``, perhaps of another process, to answer it.
 

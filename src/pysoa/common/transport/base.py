@@ -220,6 +220,12 @@ class ServerTransport(Transport, abc.ABC):
         """The twin for asyncio, which takes the same arguments; None where there is none."""
         return None
 
+    def expect_successor(self, seconds: float) -> None:
+        """Say that within so many seconds of its end another worker will stand in the place of this one.
+
+        Until then the service does not count as gone.
+        """
+
     def read_again(self, taken: bytes) -> ReceivedMessage:
         """Read a request that has been ``taken``, perhaps of another process, to answer it.
 

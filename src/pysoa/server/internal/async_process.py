@@ -76,6 +76,7 @@ class AsyncServerProcess(ServerProcess):
         with handled(self._signal_handlers()):
             try:
                 self._start_heartbeat()
+                self._expect_successor(engine.transport)
                 await engine.transport.start_serving()
                 for job in self._jobs_left_behind():
                     await self._answer_for_another_async(engine, job)

@@ -154,6 +154,7 @@ def load_django_settings() -> Any:
 
 def detach() -> None:
     """Go on in a forked child; the parent prints its process id and ends."""
+    sys.stdout.flush()  # what is still to be written is not for both to write
     process_id = os.fork()
     if process_id > 0:
         print(f"PID={process_id}")

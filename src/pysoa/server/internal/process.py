@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pysoa.common.instruments import NO_METRICS
 from pysoa.common.serializer.errors import SerializationError
@@ -26,12 +27,16 @@ from pysoa.server.internal.harakiri import HarakiriInterrupt, HarakiriWatch, end
 from pysoa.server.internal.heartbeat import Heartbeat
 from pysoa.server.internal.notes import JobLeftBehind, JobNotes, inherited_notes
 from pysoa.server.internal.signals import ShutdownSignals, SignalHandler, Verdict, handled, in_main_thread
+from pysoa.server.internal.watching import RUN_MAIN
 from pysoa.version import __version__
 
 if TYPE_CHECKING:
+    from pysoa.common.transport.async_base import AsyncServerTransport
     from pysoa.server.server import Server
 
 __all__ = ("ServerProcess",)
+
+_RELOADED_WITHIN_SECONDS: Final = 20.0
 
 
 class ServerProcess:
@@ -74,6 +79,7 @@ class ServerProcess:
             try:
                 server._async_event_loop_thread.starts_on_demand = True
                 self._start_heartbeat()
+                self._expect_successor(server.transport)
                 server.transport.start_serving()
                 for job in self._jobs_left_behind():
                     self._answer_for_another(job)
@@ -100,6 +106,11 @@ class ServerProcess:
         if path:
             self.heartbeat = Heartbeat(path, self._server._forked_process_id)
             self.heartbeat.start()
+
+    def _expect_successor(self, transport: ServerTransport | AsyncServerTransport) -> None:
+        """Where code is reloaded, calls are to wait for the next process."""
+        if os.environ.get(RUN_MAIN) == "true":
+            transport.expect_successor(_RELOADED_WITHIN_SECONDS)
 
     def _struck_outside_of_jobs(self) -> None:
         self._server._record("server.error.harakiri", harakiri_level="server")

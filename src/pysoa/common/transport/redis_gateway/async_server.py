@@ -9,6 +9,7 @@ bring more than there are free slots for: the keeper puts back what has to wait.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import math
 import random
@@ -196,8 +197,12 @@ class AsyncRedisServerTransport(AsyncServerTransport):
         self._last_line: RequestLine | None = None
         self._reply_queues: OrderedDict[str, ReplyQueue] = OrderedDict()
         self._keeper: Keeper | None = None
+        self._successor_within = 0.0
 
     # Serving
+
+    def expect_successor(self, seconds: float) -> None:
+        self._successor_within = seconds
 
     async def start_serving(self) -> None:
         self._is_stopping = False
@@ -233,7 +238,7 @@ class AsyncRedisServerTransport(AsyncServerTransport):
         self._is_stopping = True
         keeper, self._keeper = self._keeper, None
         if keeper is not None:
-            await in_thread(keeper.stop)
+            await in_thread(functools.partial(keeper.stop, self._successor_within))
         limit = monotonic() + _LAST_WORDS_IN_SECONDS
         while any(line.owes for line in self._lines) and monotonic() < limit:
             await asyncio.sleep(0.005)

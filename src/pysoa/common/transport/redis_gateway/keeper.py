@@ -133,8 +133,8 @@ class Keeper:
             with contextlib.suppress(OSError):
                 os.read(self._read_end, 4096)
 
-    def stop(self) -> None:
-        """End the thread and withdraw the worker."""
+    def stop(self, successor_within: float = 0.0) -> None:
+        """End the thread and withdraw the worker; later, if another is to come so many seconds from now."""
         self._is_ending = True
         self._wake()
         if self._thread.ident is not None:
@@ -142,7 +142,7 @@ class Keeper:
         if not self._thread.is_alive():
             os.close(self._read_end)
             os.close(self._write_end)
-        self._withdraw()
+        self._withdraw(successor_within)
 
     def _run(self) -> None:
         while not self._is_ending:
@@ -236,7 +236,7 @@ class Keeper:
             return False
         return True
 
-    def _withdraw(self) -> None:
+    def _withdraw(self, successor_within: float) -> None:
         try:
             masters = self._core.backend_layer.masters(monotonic() + _LIMIT_IN_SECONDS)
         except BrokerError as error:
@@ -247,7 +247,12 @@ class Keeper:
             try:
                 connection = master.take(until)
                 try:
-                    presence.withdraw(connection, self._core.service_name, self._worker_id, until)
+                    name = self._core.service_name
+                    if successor_within:
+                        now = master.clock.now()
+                        presence.hand_over(connection, now, name, self._worker_id, successor_within, until)
+                    else:
+                        presence.withdraw(connection, name, self._worker_id, until)
                 finally:
                     master.give_back(connection)
             except BrokerError as error:

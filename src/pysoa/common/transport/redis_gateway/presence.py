@@ -19,6 +19,7 @@ __all__ = (
     "REFRESH_IN_SECONDS",
     "Presence",
     "announce",
+    "hand_over",
     "judged",
     "known_services",
     "look_up",
@@ -70,6 +71,19 @@ def announce(connection: RedisConnection, now: float, service_name: str, worker_
     )
     connection.read(until)
     connection.read(until)
+
+
+def hand_over(
+    connection: RedisConnection, now: float, service_name: str, worker_id: str, seconds: float, until: float
+) -> None:
+    """Say that the worker has gone and that another will announce itself in its place within so many seconds.
+
+    Raises:
+        BrokerError: the broker failed; the worker counts as gone after its time anyway.
+    """
+    connection.ask(
+        b"ZADD", presence_key(service_name), b"XX", b"%.3f" % (now + seconds), worker_id.encode(), until=until
+    )
 
 
 def withdraw(connection: RedisConnection, service_name: str, worker_id: str, until: float) -> None:

@@ -119,8 +119,12 @@ class RedisServerTransport(ServerTransport):
         self._job_time = _WORK_IN_HAND_IN_SECONDS
         self._reply_queues: OrderedDict[str, Queue] = OrderedDict()
         self._keeper: Keeper | None = None
+        self._successor_within = 0.0
 
     # Serving
+
+    def expect_successor(self, seconds: float) -> None:
+        self._successor_within = seconds
 
     def start_serving(self) -> None:
         self._is_serving = True
@@ -144,7 +148,7 @@ class RedisServerTransport(ServerTransport):
     def close(self) -> None:
         self._is_stopping = True
         if self._keeper is not None:
-            self._keeper.stop()
+            self._keeper.stop(self._successor_within)
             self._keeper = None
         limit = monotonic() + 1.0
         for line in self._lines:
