@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
@@ -201,7 +202,7 @@ def test_where_watchfiles_fails_files_are_looked_at_each_second(capsys: pytest.C
     def watch(*_: object, **__: object) -> object:
         raise OSError("inotify limit reached")
 
-    with mock.patch("watchfiles.watch", watch):
+    with mock.patch.dict(sys.modules, watchfiles=mock.Mock(watch=watch)):
         reloader = get_reloader("", None)
     reloader._has_ended.set()
     reloader.wait({"/tmp"})

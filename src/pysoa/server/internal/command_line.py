@@ -157,5 +157,5 @@ def detach() -> None:
     sys.stdout.flush()  # what is still to be written is not for both to write
     process_id = os.fork()
     if process_id > 0:
-        print(f"PID={process_id}")
+        sys.stdout.write(f"PID={process_id}\n")  # in one piece, unlike print: the child may write, too
         sys.exit(0)
