@@ -139,9 +139,9 @@ class AsyncServer:
         log_token = _push_log_context((context, _log_context(), request_id))
         deadline_token = set_deadline(moment)
         try:
-            logs = server.job_logger.isEnabledFor(server.request_log_success_level)
+            logs = server._logs_request(now)
             if logs:
-                server._log_request(job_request)
+                server._log_request(job_request, now)
             refusal = None if self._pre_hook is None else await self._refusal_of_hook(self._pre_hook)
             if action is not None and refusal is None:
                 message, failed = await self._answer_plainly(action, job_request, context, meta)
@@ -154,7 +154,7 @@ class AsyncServer:
                 except Exception as error:  # boundary: serializers and transports may be users' code
                     await self._send_other(request_id, meta, server._replacement(error, job_request, message))
             if logs or failed:
-                server._log_response(job_request, message, failed)
+                server._log_response(job_request, message, failed=failed, request_is_logged=logs)
         except asyncio.CancelledError:
             # Where its own time was over, outside of its actions, nobody waits for more.
             if not self.running.is_called_off():

@@ -262,7 +262,10 @@ class Server(ServerAttributes, ServerReports):
 
     def _serve(self, request_id: int, meta: dict[str, Any], job_request: Body) -> None:
         """Everything between receiving and the hook afterwards."""
-        self._log_request(job_request)
+        now = monotonic()
+        logs = self._logs_request(now)
+        if logs:
+            self._log_request(job_request, now)
         process = self._process
         try:
             process.begin_job()
@@ -277,7 +280,8 @@ class Server(ServerAttributes, ServerReports):
         message, failed = self._message_of(job_response, meta)
         if not jobs.is_response_suppressed(job_request):
             self._send(request_id, meta, job_request, message)
-        self._log_response(job_request, message, failed)
+        if logs or failed:
+            self._log_response(job_request, message, failed=failed, request_is_logged=logs)
         if process.watch is not None:
             process.watch.begin()  # the hook afterwards has its own time
 
@@ -426,6 +430,7 @@ class Server(ServerAttributes, ServerReports):
         return None
 
     def _be_idle(self) -> None:
+        self._log_left_out(monotonic())
         try:
             self.perform_idle_actions()
         except Exception as error:  # boundary: a hook must not end the loop

@@ -160,6 +160,9 @@ class ServerSettings(SOASettings):
         ),
         "request_log_success_level": _LOG_LEVEL,
         "request_log_error_level": _LOG_LEVEL,
+        "request_log_limit": Integer(
+            gte=0, description="How many requests without errors a worker logs in a second, on the average; 0 for all"
+        ),
         "heartbeat_file": Nullable(
             UnicodeString(description="Rewritten while the server lives; {{pid}} and {{fid}} are replaced")
         ),
@@ -219,6 +222,7 @@ class ServerSettings(SOASettings):
         "thread_pool_size": 0,
         "request_log_success_level": "INFO",
         "request_log_error_level": "INFO",
+        "request_log_limit": 100,
         "heartbeat_file": None,
         "extra_fields_to_redact": set(),
         "error_detail": "redacted",

@@ -196,6 +196,7 @@ class AsyncServerProcess(ServerProcess):
                 server._record_state(is_running=True, is_busy=False)
                 if monotonic() - self._last_request > idle_after:
                     self._last_request = monotonic()
+                    server._log_left_out(self._last_request)
                     try:
                         await _called(server.perform_idle_actions)
                     except Exception as error:  # boundary: a hook must not end the loop

@@ -275,6 +275,7 @@ class ServerProcess:
     def _record_shutdown(self) -> None:
         self._server._record("server.worker.shutdown")
         self._server._record_state(is_running=False, is_busy=False)
+        self._server._log_left_out(float("inf"))
         self._logger.info("Server shutting down")
 
     def shutdown_asked(self) -> None:

@@ -21,6 +21,7 @@ from pysoa.common.types import ActionResponse, Body, JobResponse, job_response_m
 from pysoa.server import jobs
 from pysoa.server.internal.faults import FaultLog
 from pysoa.server.internal.forks import with_fork_id
+from pysoa.server.internal.log_limit import LogLimit
 from pysoa.server.settings import ServerSettings
 
 __all__ = ("ExceptionReport", "ServerReports")
@@ -114,6 +115,7 @@ class ServerReports:
 
         self.logging_dict_wrapper_class: type[RecursivelyCensoredDictWrapper] = DictWrapper
         self._faults = FaultLog(self.logger)
+        self._log_limit = LogLimit(settings["request_log_limit"])
         self._idle_timer: Any = None
 
     def handle_unhandled_exception(
@@ -169,17 +171,27 @@ class ServerReports:
         self.logger.exception(message, extra={"data": data})
         return JobResponse([Error(code, message)])
 
-    def _log_request(self, job_request: Body) -> None:
-        if self.job_logger.isEnabledFor(self.request_log_success_level):
-            self.job_logger.log(self.request_log_success_level, "Job request: %s", self._loggable(job_request))
+    def _logs_request(self, now: float) -> bool:
+        """Whether a request that has come now is logged, and its response even if there are no errors in it."""
+        return self.job_logger.isEnabledFor(self.request_log_success_level) and self._log_limit.allows(now)
 
-    def _log_response(self, job_request: Body, message: Body, failed: bool) -> None:
+    def _log_request(self, job_request: Body, now: float) -> None:
+        self._log_left_out(now)
+        self.job_logger.log(self.request_log_success_level, "Job request: %s", self._loggable(job_request))
+
+    def _log_response(self, job_request: Body, message: Body, *, failed: bool, request_is_logged: bool) -> None:
+        """Log a response; with its request where that was not, for it has failed."""
         job_logger = self.job_logger
         level = self.request_log_error_level if failed else self.request_log_success_level
         if job_logger.isEnabledFor(level):
-            if level > self.request_log_success_level and not job_logger.isEnabledFor(self.request_log_success_level):
+            if not request_is_logged:
                 job_logger.log(level, "Job request: %s", self._loggable(job_request))
             job_logger.log(level, "Job response: %s", self._loggable(message))
+
+    def _log_left_out(self, now: float) -> None:
+        if left_out := self._log_limit.left_out(now):
+            text = "Left %d requests without errors out of the log (setting request_log_limit)"
+            self.job_logger.log(self.request_log_success_level, text, left_out)
 
     def _message_of(self, job_response: JobResponse, meta: dict[str, Any]) -> tuple[Body, bool]:
         """The body of the response's message, and whether it has errors."""
