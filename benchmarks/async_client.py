@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.callers import obey, run
 from benchmarks.operations import BODY, FAN_OUT, PAYLOADS, operations
-from benchmarks.service import ASYNC_SERVICE, SLEEPING_SERVICE, client_settings
+from benchmarks.service import ASYNC_SERVICE, RECORDING, SLEEPING_SERVICE, client_settings
 from pysoa.client import AsyncClient
 
 SERVICES = {"echo": ASYNC_SERVICE, "sleep": SLEEPING_SERVICE}
@@ -23,6 +23,10 @@ async def main(port: int) -> None:
         def call_with(body: dict[str, Any]) -> Callable[[], Awaitable[object]]:
             return lambda: call("echo", body)
 
+        def call_recorded(recorded: str) -> Callable[[], Awaitable[object]]:
+            service = f"{ASYNC_SERVICE}, {recorded}"
+            return lambda: client.call_action(service, "echo", BODY)
+
         async def parallel() -> list[object]:
             return list(await client.call_actions_parallel(ASYNC_SERVICE, ten))
 
@@ -33,6 +37,7 @@ async def main(port: int) -> None:
                 "parallel": parallel,
                 "job": lambda: client.call_actions(ASYNC_SERVICE, ten),
                 **{name: call_with({"blob": "x" * size}) for name, size in PAYLOADS.items()},
+                **{recorded: call_recorded(recorded) for recorded in RECORDING},
             }
         )
 

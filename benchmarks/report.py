@@ -75,6 +75,10 @@ TARGETS = (
     ),
     Target("200 callers, 50 ms", "rate", 3800),
     Target("64 threads", "rate", 0.6, "floor"),
+    *(
+        Target(f"logs, {callers}", "rate", 0.95, "nothing logged", "default logged")
+        for callers in ("one caller", "64 callers")
+    ),
 )
 
 

@@ -1,6 +1,6 @@
 """The services that are measured: ``python -m benchmarks.service PORT NAME``.
 
-One blocks, the others run on asyncio; all give back the body that they are sent.
+Some block, the others run on asyncio; all give back the body that they are sent.
 """
 
 from __future__ import annotations
@@ -19,7 +19,15 @@ LARGE = 8 * 1024 * 1024
 BLOCKING_SERVICE = "benchmark"
 ASYNC_SERVICE = "benchmark_async"
 SLEEPING_SERVICE = "benchmark_sleeping"
-CONCURRENCY = {BLOCKING_SERVICE: 1, ASYNC_SERVICE: 256, SLEEPING_SERVICE: 200}
+# With logs and metrics: none, those of the default settings, or the default ones and a line for all requests.
+RECORDING = ("nothing", "default", "all requests")
+CONCURRENCY = {
+    BLOCKING_SERVICE: 1,
+    ASYNC_SERVICE: 256,
+    SLEEPING_SERVICE: 200,
+    **{f"{BLOCKING_SERVICE}, {recorded}": 1 for recorded in RECORDING},
+    **{f"{ASYNC_SERVICE}, {recorded}": 256 for recorded in RECORDING},
+}
 
 
 def transport_kwargs(port: int) -> dict[str, Any]:
@@ -40,15 +48,24 @@ def client_settings(port: int) -> dict[str, Any]:
     return {name: {"transport": transport} for name in CONCURRENCY}
 
 
-def server_settings(port: int, concurrency: int) -> dict[str, Any]:
-    """Settings with logging as 1.x has it by default, but at the level that keeps bodies out of hot paths."""
+def server_settings(port: int, concurrency: int, recorded: str = "") -> dict[str, Any]:
+    """Settings of a service.
+
+    Args:
+        port: of the broker.
+        concurrency: of the service.
+        recorded: one of ``RECORDING``; without it, warnings are.
+    """
     settings: dict[str, Any] = {
         "transport": {
             "path": "pysoa.common.transport.redis_gateway.server:RedisServerTransport",
             "kwargs": transport_kwargs(port),
         },
-        "logging": {"root": {"handlers": ["console"], "level": "WARNING"}},
     }
+    if not recorded:
+        settings["logging"] = {"root": {"level": "WARNING"}}
+    elif recorded == "all requests":
+        settings["request_log_limit"] = 0
     if concurrency > 1:
         settings["concurrency"] = concurrency
     return settings
@@ -99,9 +116,13 @@ class SleepingServer(Server):
 
 def main(port: int, name: str) -> None:
     """Serve until the process is ended."""
-    server_class = next(cls for cls in (BlockingServer, AsyncServer, SleepingServer) if cls.service_name == name)
-    settings = server_class.settings_class(server_settings(port, CONCURRENCY[name]))
+    base, _, recorded = name.partition(", ")
+    server_class: Any = next(cls for cls in (BlockingServer, AsyncServer, SleepingServer) if cls.service_name == base)
+    server_class.service_name = name
+    settings = server_class.settings_class(server_settings(port, CONCURRENCY[name], recorded))
     logging.config.dictConfig(settings["logging"])
+    if recorded == "nothing":
+        logging.disable()
     server_class(settings).run()
 
 

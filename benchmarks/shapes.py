@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.floor import MESSAGE_SIZE
 from benchmarks.operations import PAYLOADS
-from benchmarks.service import ASYNC_SERVICE, SLEEPING_SERVICE
+from benchmarks.service import ASYNC_SERVICE, BLOCKING_SERVICE, RECORDING, SLEEPING_SERVICE
 from benchmarks.stage import Stage, resident_memory
 
 CALLERS = (1, 8, 32, 64, 256)
@@ -65,6 +65,11 @@ def _payload(name: str, size: int) -> Shape:
     return Shape(name, 1, "raw floor", (raw_floor, PYSOA._replace(operation=name)))
 
 
+def _logs(name: str, number: int, client: str, service: str) -> Shape:
+    entries = tuple(Entry(f"{recorded} logged", client, f"{service}, {recorded}", recorded) for recorded in RECORDING)
+    return Shape(name, number, entries[0].name, entries, least_seconds=1.0)
+
+
 SHAPES = (
     *(
         Shape(
@@ -99,6 +104,8 @@ SHAPES = (
         (Entry("floor", "floor threads", "floor single"), Entry("PySOA", "threads", ASYNC_SERVICE)),
     ),
     *(_payload(name, size) for name, size in PAYLOADS.items()),
+    _logs("logs, one caller", 1, "threads", BLOCKING_SERVICE),
+    _logs("logs, 64 callers", 64, "async", ASYNC_SERVICE),
 )
 
 

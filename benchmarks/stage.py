@@ -9,9 +9,10 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from benchmarks.floor import MESSAGE_SIZE
 from benchmarks.operations import PAYLOADS
@@ -26,10 +27,12 @@ SECONDS_FOR_AN_ANSWER = 120.0
 class Process:
     """A Python module that runs until it is stopped, and answers a JSON line with a JSON line."""
 
-    def __init__(self, *arguments: str, python: str | Path = sys.executable) -> None:
+    def __init__(self, *arguments: str, python: str | Path = sys.executable, log: IO[str] | None = None) -> None:
         self._name = " ".join(arguments)
         command = ends_with_this_process([str(python), "-m", *arguments])
-        self._child = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._child = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+        )
         self.pid = self._child.pid
 
     def ask(self, order: dict[str, Any]) -> dict[str, Any]:
@@ -106,8 +109,8 @@ class Stage:
         """The process between a client and its server; None where there is none."""
         return self._brokers.get(client, self.broker.pid)
 
-    def _start(self, *arguments: str, python: str | Path = sys.executable) -> Process:
-        process = Process(*arguments, python=python)
+    def _start(self, *arguments: str, python: str | Path = sys.executable, log: IO[str] | None = None) -> Process:
+        process = Process(*arguments, python=python, log=log)
         self._stack.callback(process.stop)
         return process
 
@@ -121,12 +124,18 @@ class Stage:
             server.answer()  # a call that gives up would leave its echo to the next one
             self.servers[name] = server.pid
         for service in CONCURRENCY:
-            self.servers[service] = self._start("benchmarks.service", port, service).pid
+            self.servers[service] = self._start("benchmarks.service", port, service, log=self._log(service)).pid
         for variant in ("single", "joined"):
             self.clients[f"floor {variant}"] = self._start("benchmarks.async_floor", "client", port, variant)
         self.clients["async"] = self._start("benchmarks.async_client", port)
         self.clients["threads"] = self._start("benchmarks.threads", "pysoa", port)
         self.clients["floor threads"] = self._start("benchmarks.threads", "floor", port)
+
+    def _log(self, service: str) -> IO[str] | None:
+        """A file for a service that logs its requests; faults of the others are for whoever runs this."""
+        if ", " not in service:
+            return None
+        return self._stack.enter_context(tempfile.TemporaryFile("w"))
 
     def _start_peers(self) -> None:
         if not PEERS_PYTHON.exists():

@@ -15,7 +15,7 @@ from benchmarks.async_floor import REPLY_KEY_SIZE, message_from, request_key
 from benchmarks.callers import BlockingCall, obey_in_threads
 from benchmarks.floor import MESSAGE_SIZE, FloorClient
 from benchmarks.operations import BODY, PAYLOADS
-from benchmarks.service import ASYNC_SERVICE, client_settings
+from benchmarks.service import ASYNC_SERVICE, BLOCKING_SERVICE, RECORDING, client_settings
 from pysoa.client.client import Client
 
 Operations = dict[str, Callable[[], BlockingCall]]
@@ -38,10 +38,13 @@ def floor_operations(port: int) -> Operations:
 def pysoa_operations(port: int) -> Operations:
     client = Client(client_settings(port))
 
-    def echo() -> BlockingCall:
-        return lambda: client.call_action(ASYNC_SERVICE, "echo", BODY)
+    def echo_of(service: str) -> Callable[[], BlockingCall]:
+        return lambda: lambda: client.call_action(service, "echo", BODY)
 
-    return {"echo": echo}
+    return {
+        "echo": echo_of(ASYNC_SERVICE),
+        **{recorded: echo_of(f"{BLOCKING_SERVICE}, {recorded}") for recorded in RECORDING},
+    }
 
 
 if __name__ == "__main__":
