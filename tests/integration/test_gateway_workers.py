@@ -18,6 +18,7 @@ from tests.support.brokers import restarted
 from tests.support.gateway import REQUEST_KEY, Gateway, Worker, answer_to, call, number_of, send
 from tests.support.processes import Process, python
 from tests.support.raw import RawConnection, command, wait_until
+from tests.support.recording import ListRecorder
 
 
 def queued(broker: Broker) -> int:
@@ -166,7 +167,12 @@ def test_a_slow_job_puts_back_what_was_taken_ahead_and_another_worker_serves_it(
         send(client, number)
     slow: Worker
     ready = threading.Event()
-    slow = gateway.worker(broker, handle=lambda request: (ready.wait(5) and handle(request)) or answer_to(request))
+    recorder = ListRecorder()
+    slow = gateway.worker(
+        broker,
+        handle=lambda request: (ready.wait(5) and handle(request)) or answer_to(request),
+        metrics=recorder,
+    )
     ready.set()
     wait_until(lambda: held_at_start, "a slow job has begun with others in hand")
     began = time.monotonic()
@@ -177,6 +183,7 @@ def test_a_slow_job_puts_back_what_was_taken_ahead_and_another_worker_serves_it(
     wait_until(lambda: len(second.served) == 200 - held_at_start[0] - 1, "the others are served")
 
     assert second.served == list(range(held_at_start[0] + 1, 200))
+    assert "server.transport.redis_gateway.receive.put_back" in recorder.events
     may_go_on.set()
     received = {number_of(client.receive_response_message(5)) for _ in range(200)}
     assert received == set(range(200))

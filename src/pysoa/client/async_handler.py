@@ -15,7 +15,7 @@ from pysoa.client.errors import ImproperlyConfigured, NoResponse
 from pysoa.client.middleware import AsyncClientMiddleware, ClientMiddleware
 from pysoa.common.clock import monotonic
 from pysoa.common.forks import start_anew_in_children
-from pysoa.common.instruments import NO_METRICS, TimerResolution
+from pysoa.common.instruments import NO_METRICS, timer_maker
 from pysoa.common.plugins import make_recorder
 from pysoa.common.serializer.values import plain
 from pysoa.common.stacks import Task, build_stack
@@ -95,17 +95,18 @@ class AsyncServiceHandler:
     def __init__(self, service_name: str, settings: Mapping[str, Any]) -> None:
         self.service_name = service_name
         self.metrics = make_recorder(settings["metrics"])
+        self._new_timer = timer_maker(self.metrics)
         transport_class = settings["transport"]["object"].async_client_class()
         if transport_class is None:
             raise ImproperlyConfigured(
                 f"the transport of service {service_name!r}, {settings['transport']['path']}, cannot be used with "
                 "asyncio: override its method async_client_class"
             )
-        with self.metrics.timer("client.transport.initialize", resolution=TimerResolution.MICROSECONDS):
+        with self._new_timer("client.transport.initialize"):
             self.transport: AsyncClientTransport = transport_class(
                 service_name, self.metrics, **settings["transport"].get("kwargs", {})
             )
-        with self.metrics.timer("client.middleware.initialize", resolution=TimerResolution.MICROSECONDS):
+        with self._new_timer("client.middleware.initialize"):
             self._middleware: list[ClientMiddleware] = [
                 middleware["object"](**middleware.get("kwargs", {})) for middleware in settings["middleware"]
             ]
@@ -138,12 +139,12 @@ class AsyncServiceHandler:
         return self._timed(f"client.{step}.including_middleware", task)
 
     def _timed(self, name: str, task: Task) -> Task:
-        metrics = self.metrics
-        if metrics is NO_METRICS:
+        if self.metrics is NO_METRICS:
             return task
+        new_timer = self._new_timer
 
         async def timed(*args: Any) -> Any:
-            with metrics.timer(name, resolution=TimerResolution.MICROSECONDS):
+            with new_timer(name):
                 return await task(*args)
 
         return timed
@@ -292,11 +293,17 @@ class AsyncServiceHandler:
         Raises:
             PySOATransportError: receiving failed; responses that came before have been given out.
         """
-        while self._arrived or self._unclaimed:
-            await self._wait_for_arrival(receive_timeout_in_seconds or self.default_timeout)
-            if self._arrived:
-                call = self._arrived.popleft()
-                yield call.request_id, await call.response()
+        try:
+            while self._arrived or self._unclaimed:
+                await self._wait_for_arrival(receive_timeout_in_seconds or self.default_timeout)
+                if self._arrived:
+                    call = self._arrived.popleft()
+                    yield call.request_id, await call.response()
+            if self.receive is not None:
+                await self.receive(receive_timeout_in_seconds)  # middleware sees the end, as in the blocking client
+        finally:
+            if self.metrics is not NO_METRICS:
+                self.metrics.publish_all()
 
     async def _wait_for_arrival(self, timeout: float | None) -> None:
         until = None if timeout is None else monotonic() + timeout

@@ -21,7 +21,7 @@ from pysoa.client.middleware import (
 from pysoa.common.clock import monotonic
 from pysoa.common.deadline import current_deadline
 from pysoa.common.forks import start_anew_in_children
-from pysoa.common.instruments import NO_METRICS, TimerResolution
+from pysoa.common.instruments import NO_METRICS, timer_maker
 from pysoa.common.old_names import warn_of_old_attribute
 from pysoa.common.plugins import make_recorder
 from pysoa.common.serializer.values import plain
@@ -72,11 +72,12 @@ class ServiceHandler:
         _refuse_async_middleware(service_name, settings["middleware"])
         self.service_name = service_name
         self.metrics = make_recorder(settings["metrics"])
-        with self.metrics.timer("client.transport.initialize", resolution=TimerResolution.MICROSECONDS):
+        self._new_timer = timer_maker(self.metrics)
+        with self._new_timer("client.transport.initialize"):
             self.transport = settings["transport"]["object"](
                 service_name, self.metrics, **settings["transport"].get("kwargs", {})
             )
-        with self.metrics.timer("client.middleware.initialize", resolution=TimerResolution.MICROSECONDS):
+        with self._new_timer("client.middleware.initialize"):
             self._middleware: list[ClientMiddleware] = [
                 middleware["object"](**middleware.get("kwargs", {})) for middleware in settings["middleware"]
             ]
@@ -104,12 +105,12 @@ class ServiceHandler:
         return self._timed("client.receive.including_middleware", receive)
 
     def _timed(self, name: str, task: _Task) -> _Task:
-        metrics = self.metrics
-        if metrics is NO_METRICS:
+        if self.metrics is NO_METRICS:
             return task
+        new_timer = self._new_timer
 
         def timed(*args: Any) -> Any:
-            with metrics.timer(name, resolution=TimerResolution.MICROSECONDS):
+            with new_timer(name):
                 return task(*args)
 
         return timed  # type: ignore[return-value] # called as the task is

@@ -8,6 +8,9 @@ their class.
 from __future__ import annotations
 
 import enum
+import functools
+import inspect
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Protocol, Self, runtime_checkable
 
@@ -21,7 +24,9 @@ __all__ = (
     "Timer",
     "TimerResolution",
     "adapt_recorder",
+    "histogram_maker",
     "is_recorder",
+    "timer_maker",
 )
 
 
@@ -130,28 +135,19 @@ class NoOpMetricsRecorder:
 NO_METRICS = NoOpMetricsRecorder()
 
 
-class _OldRecorder:
-    """A recorder of 0.42 made to fit: what it lacks does nothing, ``publish_all`` is its ``commit``."""
+class _PartialRecorder:
+    """A recorder with less than all methods, such as those of 0.42, made to fit: what it lacks does nothing.
+
+    In the place of ``publish_all``, those of 0.42 have ``commit``.
+    """
 
     def __init__(self, recorder: Any) -> None:
         self._recorder = recorder
-
-    def counter(self, name: str, initial_value: int = 0, **tags: Any) -> Counter:
-        counter: Counter = self._recorder.counter(name, **tags)
-        return counter
-
-    def timer(self, name: str, *args: Any, **tags: Any) -> Timer:
-        timer: Timer = self._recorder.timer(name, *args, **tags)
-        return timer
-
-    def histogram(self, name: str, *args: Any, **tags: Any) -> Histogram:
-        return _NO_METRIC
-
-    def gauge(self, name: str, *args: Any, **tags: Any) -> Gauge:
-        return _NO_METRIC
-
-    def publish_all(self) -> None:
-        self._recorder.commit()
+        self.counter: Callable[..., Counter] = recorder.counter
+        self.timer: Callable[..., Timer] = recorder.timer
+        self.histogram: Callable[..., Histogram] = getattr(recorder, "histogram", NO_METRICS.histogram)
+        self.gauge: Callable[..., Gauge] = getattr(recorder, "gauge", NO_METRICS.gauge)
+        self.publish_all: Callable[[], Any] = getattr(recorder, "publish_all", None) or recorder.commit
 
 
 def is_recorder(candidate: object) -> bool:
@@ -171,4 +167,26 @@ def adapt_recorder(recorder: Any) -> Recorder:
         raise ValueError("metrics must be a MetricsRecorder")
     if isinstance(recorder, Recorder):
         return recorder
-    return _OldRecorder(recorder)
+    return _PartialRecorder(recorder)
+
+
+def timer_maker(recorder: Recorder) -> Callable[[str], Timer]:
+    """What makes a timer of a name, in microseconds.
+
+    Each use has a timer of its own where the recorder can do that: pymetrics gives out the same one to all who ask for
+    a name until it has been published, unless they say ``force_new``, and calls side by side would stop each other's.
+    """
+    own = _own(recorder.timer)
+    return functools.partial(recorder.timer, resolution=TimerResolution.MICROSECONDS, **own)
+
+
+def histogram_maker(recorder: Recorder) -> Callable[[str], Histogram]:
+    """What makes a histogram of a name: one of its own for each use, as for timers."""
+    return functools.partial(recorder.histogram, **_own(recorder.histogram))
+
+
+def _own(method: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return {"force_new": True} if "force_new" in inspect.signature(method).parameters else {}
+    except (TypeError, ValueError):  # built in C
+        return {}

@@ -127,6 +127,8 @@ class AsyncServer:
         if task is None:
             task = asyncio.current_task()
             assert task is not None
+        if server.metrics is not NO_METRICS:
+            server._record_state(is_running=True, is_busy=True)
         now = monotonic()
         if now > self._goes_round_again_at:
             self._goes_round(now)
@@ -172,6 +174,15 @@ class AsyncServer:
                     await _settled(self._post_hook())
                 except Exception as error:  # boundary: a hook must not end the loop
                     server._faults.note("perform_post_request_actions failed", error, with_traceback=True)
+            if server.metrics is not NO_METRICS:
+                self._record_end()
+
+    def _record_end(self) -> None:
+        if self.running.by_task:
+            self.server.metrics.publish_all()
+        else:
+            self.server._record_state(is_running=True, is_busy=False)
+            self.server._begin_idle_time()
 
     def _goes_round(self, now: float) -> None:
         """Show the harakiri watch that the loop goes round: a hundred times a second is often enough."""

@@ -15,7 +15,7 @@ from pysoa.client.client import Client
 from pysoa.common.bridge import wait_for
 from pysoa.common.clock import monotonic
 from pysoa.common.deadline import reset_deadline, set_deadline
-from pysoa.common.instruments import NO_METRICS, TimerResolution
+from pysoa.common.instruments import NO_METRICS
 from pysoa.common.logging import PySOALogContextFilter
 from pysoa.common.serializer.values import plain
 from pysoa.common.transport.base import ServerTransport
@@ -220,9 +220,8 @@ class Server(ServerAttributes, ServerReports):
             PySOATransportError, SerializationError: no request could be received.
         """
         metrics, process = self.metrics, self._process
-        if metrics is not NO_METRICS and self._idle_timer is None:
-            self._idle_timer = metrics.timer("server.idle_time", resolution=TimerResolution.MICROSECONDS)
-            self._idle_timer.start()
+        if metrics is not NO_METRICS:
+            self._begin_idle_time()
         process.is_receiving = True
         try:
             request_id, meta, job_request = self.transport.receive_request_message()
@@ -431,6 +430,7 @@ class Server(ServerAttributes, ServerReports):
 
     def _be_idle(self) -> None:
         self._log_left_out(monotonic())
+        self._end_idle_time()
         try:
             self.perform_idle_actions()
         except Exception as error:  # boundary: a hook must not end the loop

@@ -108,10 +108,11 @@ class AsyncServerProcess(ServerProcess):
         """Take requests until the shutdown, and finish those that were taken before it."""
         loop = asyncio.get_running_loop()
         self._last_request = monotonic()
+        self._server._begin_idle_time()
         base = contextvars.copy_context()
         for _ in range(engine.concurrency):
             self._start_worker(base)
-        ticking = loop.create_task(self._tick(), name="pysoa-tick")
+        ticking = loop.create_task(self._tick(engine), name="pysoa-tick")
         try:
             while self._workers:
                 await asyncio.wait([next(iter(self._workers))])
@@ -182,7 +183,7 @@ class AsyncServerProcess(ServerProcess):
             server._faults.note("Receiving failed in the transport", error, with_traceback=True)
             await asyncio.sleep(self._outage.next_pause())
 
-    async def _tick(self) -> None:
+    async def _tick(self, engine: AsyncServer) -> None:
         """Now and then, show that the loop goes round, and look whether it is to end or has nothing to do."""
         server = self._server
         idle_after = server.settings["transport"].get("kwargs", {}).get("receive_timeout_in_seconds", 5)
@@ -192,18 +193,24 @@ class AsyncServerProcess(ServerProcess):
                 self.watch.goes_round(monotonic() + _TICK_IN_SECONDS)
             if server.shutting_down and not self._is_stopping:
                 self._begin_stop()
-            if self._engine is not None and not self._engine.running.by_task:
-                server._record_state(is_running=True, is_busy=False)
-                if monotonic() - self._last_request > idle_after:
-                    self._last_request = monotonic()
-                    server._log_left_out(self._last_request)
-                    try:
-                        await _called(server.perform_idle_actions)
-                    except Exception as error:  # boundary: a hook must not end the loop
-                        server._faults.note("perform_idle_actions failed", error, with_traceback=True)
+            if not engine.running.by_task and monotonic() - self._last_request > idle_after:
+                self._last_request = monotonic()
+                await self._be_idle(engine)
             if server.metrics is not NO_METRICS:
                 server.metrics.publish_all()
             await asyncio.sleep(_TICK_IN_SECONDS)
+
+    async def _be_idle(self, engine: AsyncServer) -> None:
+        server = self._server
+        server._log_left_out(monotonic())
+        server._end_idle_time()
+        try:
+            await _called(server.perform_idle_actions)
+        except Exception as error:  # boundary: a hook must not end the loop
+            server._faults.note("perform_idle_actions failed", error, with_traceback=True)
+        if not engine.running.by_task:
+            server._record_state(is_running=True, is_busy=False)
+            server._begin_idle_time()
 
     # The end
 

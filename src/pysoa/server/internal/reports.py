@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pysoa.common.constants import ERROR_CODE_RESPONSE_NOT_SERIALIZABLE, ERROR_CODE_RESPONSE_TOO_LARGE
 from pysoa.common.errors import Error
-from pysoa.common.instruments import NO_METRICS, NoOpMetricsRecorder, Recorder
+from pysoa.common.instruments import NO_METRICS, NoOpMetricsRecorder, Recorder, Timer, timer_maker
 from pysoa.common.logging import RecursivelyCensoredDictWrapper, printable
 from pysoa.common.plugins import make_recorder
 from pysoa.common.serializer.errors import InvalidField
@@ -116,7 +116,8 @@ class ServerReports:
         self.logging_dict_wrapper_class: type[RecursivelyCensoredDictWrapper] = DictWrapper
         self._faults = FaultLog(self.logger)
         self._log_limit = LogLimit(settings["request_log_limit"])
-        self._idle_timer: Any = None
+        self._new_timer = timer_maker(self.metrics)
+        self._idle_timer: Timer | None = None
 
     def handle_unhandled_exception(
         self,
@@ -235,9 +236,18 @@ class ServerReports:
     def _record_state(self, *, is_running: bool, is_busy: bool) -> None:
         if self.metrics is NO_METRICS:
             return
-        if self._idle_timer is not None:
-            self._idle_timer.stop()
-            self._idle_timer = None
+        self._end_idle_time()
         self.metrics.gauge("server.worker.running").set(int(is_running))
         self.metrics.gauge("server.worker.busy").set(int(is_busy))
         self.metrics.publish_all()
+
+    def _begin_idle_time(self) -> None:
+        """The worker has nothing to do from now on."""
+        if self.metrics is not NO_METRICS and self._idle_timer is None:
+            self._idle_timer = self._new_timer("server.idle_time")
+            self._idle_timer.start()
+
+    def _end_idle_time(self) -> None:
+        timer, self._idle_timer = self._idle_timer, None
+        if timer is not None:
+            timer.stop()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pysoa.common.instruments import NO_METRICS, NoOpMetricsRecorder
+from pysoa.common.instruments import NO_METRICS
 from pysoa.common.serializer.errors import InvalidMessage
 from pysoa.common.transport.errors import ConnectionError as TransportConnectionError
 from pysoa.common.transport.errors import InvalidMessageError, MessageReceiveError
@@ -288,70 +288,45 @@ def test_a_server_without_coroutines_starts_no_thread() -> None:
     assert threads == [threading.active_count()]
 
 
-class _Metric:
-    def __init__(self, events: list[Any], name: str) -> None:
-        self.events, self.name = events, name
-
-    def increment(self, amount: int = 1) -> None:
-        self.events.append(self.name)
-
-    def set(self, value: Any) -> None:
-        self.events.append((self.name, value))
-
-    def start(self) -> None:
-        self.events.append(f"{self.name} start")
-
-    def stop(self) -> None:
-        self.events.append(f"{self.name} stop")
-
-
-class ListRecorder(NoOpMetricsRecorder):
-    """Keeps events in a list."""
-
-    def __init__(self) -> None:
-        self.events: list[Any] = []
-
-    def counter(self, name: str, initial_value: int = 0, **tags: Any) -> Any:
-        return _Metric(self.events, name + "".join(f" {value}" for value in tags.values()))
-
-    def gauge(self, name: str, *args: Any, **tags: Any) -> Any:
-        return _Metric(self.events, name)
-
-    def timer(self, name: str, *args: Any, **tags: Any) -> Any:
-        return _Metric(self.events, name)
-
-    def publish_all(self) -> None:
-        self.events.append("publish")
-
-
 def recorded(server_class: type[Server], *script: Any) -> list[Any]:
-    with pytest.warns(DeprecationWarning, match="ListRecorder"):
-        server = make_server(server_class, metrics={"path": f"{__name__}:ListRecorder"})
+    server = make_server(server_class, metrics={"path": "tests.support.recording:ListRecorder"})
     run_script(server, *script)
-    events: list[Any] = [event for event in server.metrics.events if event != "publish"]
+    events: list[Any] = server.metrics.events
     return events
 
 
 def test_the_life_of_a_worker_is_recorded() -> None:
-    events = recorded(TracedServer, job("act"))
+    class IdleServer(TracedServer):
+        def perform_idle_actions(self) -> None:
+            self.metrics.events.append("idle")  # type: ignore[attr-defined]
+
+    events = recorded(IdleServer, job("act"))
 
     running, busy = "server.worker.running", "server.worker.busy"
     assert events == [
         "server.worker.startup",
         (running, 1),
         (busy, 0),
+        "publish",
         "server.idle_time start",
         "server.idle_time stop",
         (running, 1),
         (busy, 1),
+        "publish",  # the request has been received
+        "publish",  # and is about to be served
         (busy, 0),
+        "publish",  # once round the loop
         "server.idle_time start",
         "server.idle_time stop",
+        "idle",
         (running, 1),
         (busy, 0),
+        "publish",
+        "publish",
         "server.worker.shutdown",
         (running, 0),
         (busy, 0),
+        "publish",
     ]
 
 

@@ -28,7 +28,13 @@ from pysoa.common.transport.errors import (
 )
 from pysoa.common.transport.redis_gateway.async_absence import AsyncAbsenceWatch
 from pysoa.common.transport.redis_gateway.async_push import GIVEN_UP, WAITING
-from pysoa.common.transport.redis_gateway.async_replies import AwaitedReply, ReplyBox, ReplyLine, reply_line
+from pysoa.common.transport.redis_gateway.async_replies import (
+    AwaitedReply,
+    ReplyBox,
+    ReplyLine,
+    TimedReply,
+    reply_line,
+)
 from pysoa.common.transport.redis_gateway.backend.base import Master
 from pysoa.common.transport.redis_gateway.commands import LENGTHEN_EVERY_SECONDS, Queue
 from pysoa.common.transport.redis_gateway.connection import BrokerError
@@ -79,6 +85,7 @@ class AsyncRedisClientTransport(AsyncClientTransport):
         self._routes: list[_Route] = []
         self._opening: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._reply_class = TimedReply if self.core.records_metrics else AwaitedReply
         self.client_id = ""
 
     # In which loop
@@ -138,7 +145,7 @@ class AsyncRedisClientTransport(AsyncClientTransport):
         core = self.core
         timeout = timeout_in_seconds or core.receive_timeout_in_seconds
         future: asyncio.Future[ReceivedMessage] = loop.create_future()
-        reply = AwaitedReply(core, request_id, future, now + timeout)
+        reply = self._reply_class(core, request_id, future, now + timeout)
         routes = self._routes
         first = (0 if len(routes) == 1 else self._turn()) if routes else None
         route = None if first is None else routes[first]
@@ -150,7 +157,11 @@ class AsyncRedisClientTransport(AsyncClientTransport):
             message_expiry_in_seconds, timeout, core.message_expiry_in_seconds, clocks_agree=clock.is_known
         )
         meta["reply_to"] = route.box.name
-        reply.frames = core.request_frames(request_id, meta, body, clock.now() + life)
+        try:
+            reply.frames = core.request_frames(request_id, meta, body, clock.now() + life)
+        except BaseException:
+            reply.state = GIVEN_UP
+            raise
         self._send_by(route, reply, life, now)
         return future
 
@@ -161,7 +172,7 @@ class AsyncRedisClientTransport(AsyncClientTransport):
         core = self.core
         life = request_life(message_expiry_in_seconds, None, core.message_expiry_in_seconds, clocks_agree=True)
         until = monotonic() + core.time_to_send(body, message_expiry_in_seconds)
-        reply = AwaitedReply(core, request_id, loop.create_future(), until)
+        reply = self._reply_class(core, request_id, loop.create_future(), until)
         reply.sent = loop.create_future()
         reply.is_claimed = False
         reply.is_awaited = not body["control"].get("suppress_response")
@@ -205,10 +216,11 @@ class AsyncRedisClientTransport(AsyncClientTransport):
     ) -> None:
         try:
             # No time for the way beyond that of the message: whoever waits must hear in time.
-            async with asyncio.timeout(reply.until - monotonic()):
-                route = await self._choose(first)
+            with self.core.timer("send.get_redis_connection"):
+                async with asyncio.timeout(reply.until - monotonic()):
+                    route = await self._choose(first)
         except TimeoutError:
-            self.core.count("send.error.connection")
+            self.core.count_no_connection("send")
             reply.failed(MessageSendTimeout(f"Cannot get connection in time for service {self.service_name}"))
             return
         except PySOATransportError as error:
@@ -263,8 +275,7 @@ class AsyncRedisClientTransport(AsyncClientTransport):
             await order[-1].line.open()
             return order[-1]
         except (BrokerError, OSError) as error:
-            self.core.count("send.error.connection")
-            raise MessageSendError(f"Cannot get connection: {error}", outcome="not_sent") from error
+            raise self.core.cannot_send(error) from error
 
     def _send_by(self, route: _Route, reply: AwaitedReply, life: float, now: float) -> None:
         queue = route.queue

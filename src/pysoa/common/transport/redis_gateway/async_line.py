@@ -19,6 +19,7 @@ from pysoa.common.protocol.queues import PREFIX
 from pysoa.common.protocol.retries import pause_in_seconds
 from pysoa.common.transport.errors import MessageSendError, MessageSendTimeout, PySOATransportError
 from pysoa.common.transport.redis_gateway.async_connection import AsyncRedisConnection, Owed, open_connection
+from pysoa.common.transport.redis_gateway.async_measures import LineTimes
 from pysoa.common.transport.redis_gateway.async_push import DONE, GIVEN_UP, WAITING, WRITTEN, Push
 from pysoa.common.transport.redis_gateway.backend.base import Master
 from pysoa.common.transport.redis_gateway.commands import Queue, is_queue_full
@@ -126,6 +127,7 @@ class _PopEnd:
 
     def take(self, reply: Reply) -> None:
         self._line.is_popping = False
+        self._line.times.pop_ends()
         self._inner.take(reply)
         self._line.pop_ended()
 
@@ -144,6 +146,7 @@ class AsyncLine:
         is_popping: whether a pop is under way on the main connection.
         pop_ends_at: when the broker will have answered it at the latest.
         main: the connection of pops.
+        times: of those who record them.
         pop_margin_in_seconds: how long after its end a pop's answer may take before the connection counts as dead.
     """
 
@@ -165,6 +168,7 @@ class AsyncLine:
         self._watch: asyncio.TimerHandle | None = None
         self._retries: set[asyncio.TimerHandle] = set()
         self._is_closed = False
+        self.times = LineTimes()
 
     # What subclasses say
 
@@ -207,7 +211,8 @@ class AsyncLine:
 
     async def _open_main(self) -> None:
         try:
-            main = await open_connection(self.master, monotonic() + _CONNECT_LIMIT_IN_SECONDS, self._lost)
+            with self.times.of("receive.get_redis_connection"):
+                main = await open_connection(self.master, monotonic() + _CONNECT_LIMIT_IN_SECONDS, self._lost)
         except (BrokerError, OSError) as error:
             self.master.moved()
             self._fail_waiting(error)
@@ -221,7 +226,8 @@ class AsyncLine:
 
     async def _open_side(self) -> None:
         try:
-            side = await open_connection(self.master, monotonic() + _CONNECT_LIMIT_IN_SECONDS, self._lost)
+            with self.times.of("send.get_redis_connection"):
+                side = await open_connection(self.master, monotonic() + _CONNECT_LIMIT_IN_SECONDS, self._lost)
         except (BrokerError, OSError) as error:
             self.master.moved()
             self._fail_waiting(error)
@@ -238,8 +244,7 @@ class AsyncLine:
         commands, self._commands = self._commands, []
         for push in self.apart(pushes):
             if push.state is WAITING:
-                push.core.count("send.error.connection")
-                fault = MessageSendError(f"Cannot get connection: {error}", outcome="not_sent")
+                fault = push.core.cannot_send(error)
                 fault.__cause__ = error
                 push.failed(fault)
         for _, owed in commands:
@@ -254,6 +259,7 @@ class AsyncLine:
         elif connection is self.main:
             self.main = None
             self.is_popping = False
+            self.times.pop_ends()
             self.main_lost(error)
             if self._pushes or self._commands:
                 self.schedule_flush()
@@ -308,6 +314,7 @@ class AsyncLine:
             if self.wants_pop():
                 pop, waiting = self.next_pop()
                 self.is_popping = True
+                self.times.pop_begins()
                 self._pop_replies = len(waiting)
                 packet.append(pop)
                 owed += waiting
@@ -477,6 +484,7 @@ class AsyncLine:
                 connection.close()
         self.main = self._side = None
         self.is_popping = False
+        self.times.pop_ends()
         self._fail_waiting(BrokerLost("it was closed"))
         if tasks:
             await asyncio.wait(tasks)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from pysoa.common.alarm import NEVER, Alarm
 from pysoa.common.clock import monotonic
+from pysoa.common.instruments import Timer
 from pysoa.common.protocol.frames import FrameAssembler
 from pysoa.common.serializer.errors import SerializationError
 from pysoa.common.transport.base import ReceivedMessage
@@ -17,10 +18,12 @@ from pysoa.common.transport.errors import (
     MessageReceiveError,
     MessageReceiveTimeout,
     PySOATransportError,
+    TransientPySOATransportError,
 )
 from pysoa.common.transport.redis_gateway.async_connection import Owed
 from pysoa.common.transport.redis_gateway.async_line import Answer, AsyncLine
-from pysoa.common.transport.redis_gateway.async_push import GIVEN_UP, WAITING, Push
+from pysoa.common.transport.redis_gateway.async_measures import TimedPush
+from pysoa.common.transport.redis_gateway.async_push import DONE, GIVEN_UP, WAITING, Push
 from pysoa.common.transport.redis_gateway.backend.base import Master
 from pysoa.common.transport.redis_gateway.commands import blocking_pop, pop_more
 from pysoa.common.transport.redis_gateway.connection import (
@@ -33,7 +36,7 @@ from pysoa.common.transport.redis_gateway.connection import (
 )
 from pysoa.common.transport.redis_gateway.core import RedisTransportCore
 
-__all__ = ("AwaitedReply", "ReplyBox", "ReplyLine", "reply_line")
+__all__ = ("AwaitedReply", "ReplyBox", "ReplyLine", "TimedReply", "reply_line")
 
 _SLICE_IN_SECONDS: Final = 2.0
 _SHORTEST_SLICE_IN_SECONDS: Final = 0.05
@@ -96,6 +99,38 @@ class AwaitedReply(Push):
                 self.sent.set_exception(error)
         elif not self.future.done():
             self.future.set_exception(error)
+
+
+class TimedReply(TimedPush, AwaitedReply):
+    """A request that is timed, and so is the wait for its reply; what goes wrong is counted."""
+
+    def __init__(
+        self, core: RedisTransportCore, request_id: int, future: asyncio.Future[ReceivedMessage], until: float
+    ) -> None:
+        self.begin(core)
+        self._receiving: Timer | None = None
+        AwaitedReply.__init__(self, core, request_id, future, until)
+        future.add_done_callback(self._ended)
+
+    def sending_is_over(self) -> None:
+        if self.state is DONE and self.is_awaited and not self.future.done():
+            self._receiving = self._times.begin("receive")
+
+    def _ended(self, future: asyncio.Future[ReceivedMessage]) -> None:
+        if self._receiving is None and not future.cancelled() and future.exception() is None:
+            self._receiving = self._times.begin("receive")  # the reply has overtaken the broker's word on the request
+        if self._receiving is not None:
+            self._receiving.stop()
+            self._receiving = None
+
+    def refused(self, error: Exception) -> None:
+        if isinstance(error, MessageReceiveTimeout):
+            self.core.count("receive.error.timeout")
+        elif isinstance(error, MessageReceiveError):
+            self.core.count("receive.error.transient")
+        elif isinstance(error, TransientPySOATransportError):
+            self.core.count("send.error.transient")
+        super().refused(error)
 
 
 class ReplyBox:
@@ -220,11 +255,16 @@ class ReplyLine(AsyncLine):
         self._cannot_unblock = False
 
     def add(self, box: ReplyBox) -> None:
+        """Have replies to its queue come by this line."""
         self.boxes[box.key] = box
+        if box.core.records_metrics:
+            self.times.recorders.append(box.core)
 
     async def remove(self, box: ReplyBox) -> None:
         """Take a reply queue away; the line closes with its last one."""
         self.boxes.pop(box.key, None)
+        if box.core in self.times.recorders:
+            self.times.recorders.remove(box.core)
         box.fail_all(MessageReceiveError(f"The client of service {box.core.service_name} was closed"))
         if not self.boxes:
             await self.close()
@@ -301,9 +341,7 @@ class ReplyLine(AsyncLine):
     def _time_is_over(self, reply: AwaitedReply) -> None:
         error = self.give_up(reply)
         if reply.is_claimed:
-            core = reply.core
-            core.count("receive.error.timeout")
-            reply.failed(error or core.nothing_received())
+            reply.failed(error or reply.core.nothing_received())
         else:
             assert reply.box is not None
             reply.box.pending.pop(reply.request_id, None)
@@ -335,10 +373,12 @@ class ReplyLine(AsyncLine):
                 except (BrokerError, OSError) as error:
                     if monotonic() < self._give_up_at:
                         continue
-                    lost = error if isinstance(error, BrokerLost) else BrokerLost(str(error))
                     for box in list(self.boxes.values()):
                         if box.pending:
-                            box.fail_all(box.core.lost_pop(self.master, lost))
+                            if isinstance(error, BrokerLost):
+                                box.fail_all(box.core.lost_pop(self.master, error))
+                            else:
+                                box.fail_all(box.core.cannot_receive(error))
                     return
         finally:
             self._recovering = None

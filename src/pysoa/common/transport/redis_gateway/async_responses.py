@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pysoa.common.transport.errors import PySOATransportError
+from pysoa.common.transport.redis_gateway.async_measures import TimedPush
 from pysoa.common.transport.redis_gateway.async_push import GIVEN_UP, Push
 from pysoa.common.transport.redis_gateway.commands import Queue
+from pysoa.common.transport.redis_gateway.core import RedisTransportCore
 
-__all__ = ("ReplyQueue", "Response", "Responses")
+__all__ = ("ReplyQueue", "Response", "Responses", "TimedResponse")
 
 
 class Response(Push):
@@ -34,6 +36,14 @@ class Responses(Response):
         self.state = GIVEN_UP
         self.frames = []
         return pushes
+
+
+class TimedResponse(TimedPush, Response):
+    """A response whose way is timed; it goes by itself."""
+
+    def __init__(self, core: RedisTransportCore, queue: Queue, frames: list[bytes], until: float) -> None:
+        self.begin(core)
+        super().__init__(core, queue, frames, until)
 
 
 class ReplyQueue:

@@ -34,12 +34,13 @@ from pysoa.common.transport.errors import (
 from pysoa.common.transport.redis_gateway.async_connection import Owed
 from pysoa.common.transport.redis_gateway.async_line import AsyncLine
 from pysoa.common.transport.redis_gateway.async_push import WAITING, Push
-from pysoa.common.transport.redis_gateway.async_responses import ReplyQueue, Response, Responses
+from pysoa.common.transport.redis_gateway.async_responses import ReplyQueue, Response, Responses, TimedResponse
 from pysoa.common.transport.redis_gateway.backend.base import Master
 from pysoa.common.transport.redis_gateway.commands import Queue, blocking_pop, pop_more
 from pysoa.common.transport.redis_gateway.connection import BrokerError, BrokerLost, BrokerRefused, Reply
 from pysoa.common.transport.redis_gateway.core import RedisTransportServerCore
 from pysoa.common.transport.redis_gateway.keeper import Keeper, Pop
+from pysoa.common.transport.redis_gateway.measures import receive_of_server
 from pysoa.common.transport.redis_gateway.settings import RedisServerTransportSchema
 from pysoa.common.types import Body
 
@@ -107,6 +108,8 @@ class RequestLine(AsyncLine):
         self.transport = transport
         self.reserved = 0
         self._rest: asyncio.TimerHandle | None = None
+        if transport.core.records_metrics:
+            self.times.recorders.append(transport.core)
 
     def apart(self, pushes: list[Push]) -> list[Push]:
         return [each for push in pushes for each in (push.apart() if type(push) is Responses else [push])]
@@ -198,6 +201,9 @@ class AsyncRedisServerTransport(AsyncServerTransport):
         self._reply_queues: OrderedDict[str, ReplyQueue] = OrderedDict()
         self._keeper: Keeper | None = None
         self._successor_within = 0.0
+        if self.core.records_metrics:
+            self._receive_untimed = self.receive_request_message
+            self.receive_request_message = self._receive_timed  # type: ignore[method-assign] # for good
 
     # Serving
 
@@ -269,6 +275,10 @@ class AsyncRedisServerTransport(AsyncServerTransport):
                 raise self.core.nothing_received()
             await self._wait()
 
+    async def _receive_timed(self) -> ReceivedMessage:
+        with receive_of_server(self.core.begin("receive")):
+            return await self._receive_untimed()
+
     def _take_held(self) -> ReceivedMessage:
         """Read the next of the requests that were popped.
 
@@ -335,8 +345,7 @@ class AsyncRedisServerTransport(AsyncServerTransport):
         try:
             masters = await in_thread(lambda: self.core.backend_layer.masters(until))
         except BrokerError as error:
-            self.core.count("receive.error.connection")
-            raise MessageReceiveError(f"Cannot get connection: {error}") from error
+            raise self.core.cannot_receive(error) from error
         if not self._lines:
             self._lines = [RequestLine(master, self) for master in masters]
             if len(masters) > 1 and self.prefetch <= 1:
@@ -419,8 +428,7 @@ class AsyncRedisServerTransport(AsyncServerTransport):
         elif isinstance(error, BrokerLost):
             fault = self.core.lost_pop(line.master, error)
         else:
-            self.core.count("receive.error.connection")
-            fault = MessageReceiveError(f"Cannot get connection: {error}")
+            fault = self.core.cannot_receive(error)
         if any(other.main is not None for other in self._lines if other is not line):
             line.rest()
             self.flush_lines(line)  # a free slot is another's now
@@ -447,7 +455,9 @@ class AsyncRedisServerTransport(AsyncServerTransport):
         line = self._lines[to.line_index]
         frames = core.sealed(request_id, meta, body, line.master.clock.now() + core.message_expiry_in_seconds)
         waiting = to.waiting
-        if len(frames) > 1:  # chunks of one response
+        if core.records_metrics:
+            line.push(TimedResponse(core, to.queue, frames, monotonic() + _SEND_LIMIT_IN_SECONDS))
+        elif len(frames) > 1:  # chunks of one response
             line.push(Response(core, to.queue, frames, monotonic() + _SEND_LIMIT_IN_SECONDS))
         elif waiting is not None and waiting.state is WAITING:
             waiting.frames += frames

@@ -46,6 +46,7 @@ from pysoa.common.transport.redis_gateway.connection import (
 )
 from pysoa.common.transport.redis_gateway.core import RedisTransportClientCore
 from pysoa.common.transport.redis_gateway.mailbox import Mailbox, ReplyQueue, Unsent, read_any
+from pysoa.common.transport.redis_gateway.measures import receive_of_client, send_of_client
 from pysoa.common.transport.redis_gateway.settings import RedisTransportSchema
 from pysoa.common.types import Body
 
@@ -175,12 +176,8 @@ class RedisClientTransport(ClientTransport):
         if not self.core.records_metrics:
             self._send(mailbox, request_id, meta, body, message_expiry_in_seconds)
             return
-        try:
-            with self.core.timer("send"):
-                self._send(mailbox, request_id, meta, body, message_expiry_in_seconds)
-        except TransientPySOATransportError:
-            self.core.count("send.error.transient")
-            raise
+        with send_of_client(self.core):
+            self._send(mailbox, request_id, meta, body, message_expiry_in_seconds)
 
     def idle_channel(self) -> Hashable:
         # Whoever has put something in the place of sending or receiving gets to see every message.
@@ -261,8 +258,7 @@ class RedisClientTransport(ClientTransport):
             masters = self._masters = self.core.backend_layer.masters(until)
             first = self.core.backend_layer.next_index(until)
         except BrokerError as error:
-            self.core.count("send.error.connection")
-            raise MessageSendError(f"Cannot get connection: {error}", outcome="not_sent") from error
+            raise self.core.cannot_send(error) from error
         now = monotonic()
         order = [(first + step) % len(masters) for step in range(len(masters))]
         order.sort(key=lambda index: masters[index].avoid_until > now)
@@ -304,8 +300,10 @@ class RedisClientTransport(ClientTransport):
                 if item.request_id in mailbox.outstanding and item.request_id not in errors:
                     self._absence.suspect(mailbox, master, self._send_queue_key, item.request_id, item.frames[0], now)
         if errors:
-            for request_id in errors:
+            for request_id, failure in errors.items():
                 mailbox.outstanding.pop(request_id, None)
+                if isinstance(failure, TransientPySOATransportError):
+                    self.core.count("send.error.transient")
             raise BatchSendError(errors)
 
     def _push(
@@ -331,6 +329,7 @@ class RedisClientTransport(ClientTransport):
         fused = False
         # Whoever waits on this queue already gets our reply too; a second pop would only confuse.
         claimed = False
+        timer = core.begin("send.send_message_to_redis_queue") if core.records_metrics else None
         try:
             claimed = reply_queue is not None and reply_queue.claim.acquire(blocking=False)
             if claimed and reply_queue is not None and reply_queue.pop is None:
@@ -362,6 +361,8 @@ class RedisClientTransport(ClientTransport):
         finally:
             if claimed and reply_queue is not None:
                 reply_queue.claim.release()
+            if timer is not None:
+                timer.stop()
         if not fused:
             master.give_back(connection)
         if by_script:
@@ -412,22 +413,16 @@ class RedisClientTransport(ClientTransport):
         until = now + (receive_timeout_in_seconds or core.receive_timeout_in_seconds)
         if not core.records_metrics:
             return self._receive(mailbox, until)
-        try:
-            with core.timer("receive"):
-                return self._receive(mailbox, until)
-        except MessageReceiveTimeout:
-            core.count("receive.error.timeout")
-            raise
-        except TransientPySOATransportError:
-            core.count("receive.error.transient")
-            raise
+        with receive_of_client(core):
+            return self._receive(mailbox, until)
 
     def _receive(self, mailbox: Mailbox, until: float) -> ReceivedMessage:
         """The next response to a request that is outstanding; whatever else arrives is dropped and counted."""
         core = self.core
         most = len(mailbox.outstanding)
+        next_frame = self._timed_next_frame if core.records_metrics else self._next_frame
         while True:
-            reply_queue, data = self._next_frame(mailbox, until, most)
+            reply_queue, data = next_frame(mailbox, until, most)
             try:
                 message = core.read_reply(data, reply_queue.assembler, reply_queue.master.clock)
             except (SerializationError, InvalidMessageError, MessageReceiveTimeout) as error:
@@ -449,6 +444,10 @@ class RedisClientTransport(ClientTransport):
         if monotonic() >= until:
             raise self.core.nothing_received()
         return _MOST_IN_FLOOD
+
+    def _timed_next_frame(self, mailbox: Mailbox, until: float, most: int) -> tuple[ReplyQueue, bytes]:
+        with self.core.timer("receive.pop_from_redis_queue"):
+            return self._next_frame(mailbox, until, most)
 
     def _next_frame(self, mailbox: Mailbox, until: float, most: int) -> tuple[ReplyQueue, bytes]:
         while True:

@@ -5,12 +5,21 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from pysoa.common.clock import monotonic
-from pysoa.common.instruments import NO_METRICS, NoOpMetricsRecorder, Recorder, adapt_recorder
-from pysoa.common.logging import RecursivelyCensoredDictWrapper
+from pysoa.common.instruments import (
+    NO_METRICS,
+    NoOpMetricsRecorder,
+    Recorder,
+    Timer,
+    adapt_recorder,
+    histogram_maker,
+    timer_maker,
+)
+from pysoa.common.logging import RecursivelyCensoredDictWrapper, printable
 from pysoa.common.plugins import resolve_python_path
 from pysoa.common.protocol.envelope import read_envelope
 from pysoa.common.protocol.frames import (
@@ -44,6 +53,12 @@ _VERSION_3 = ProtocolVersion.VERSION_3
 
 # In C; the constructor of a named tuple is a Python function.
 _new_tuple: Callable[[type[ReceivedMessage], tuple[object, ...]], ReceivedMessage] = tuple.__new__
+
+
+class _Reading(threading.local):
+    """The timer of the message that a thread reads, frame by frame."""
+
+    timer: Timer | None = None
 
 
 class MessageCodec:
@@ -92,6 +107,10 @@ class MessageCodec:
         self._serializer_config = default_serializer_config
         self._serializers: dict[str, Serializer] = {}
         self._warn_again_at: dict[str, float] = {}
+        self._new_timer = timer_maker(self.metrics)
+        self._new_histogram = histogram_maker(self.metrics)
+        if self.records_metrics:
+            self._time_messages()
 
     def count(self, name: str) -> None:
         """Count an event, under the name that metrics of this side have."""
@@ -103,14 +122,46 @@ class MessageCodec:
         now = monotonic()
         if now >= self._warn_again_at.get(kind, 0.0):
             self._warn_again_at[kind] = now + 1.0
-            _logger.warning(text, *details)
+            _logger.warning(text, *[printable(str(detail), 1000) for detail in details])
 
     def timer(self, name: str) -> contextlib.AbstractContextManager[Any]:
         """A timer to enter, under the name that metrics of this side have."""
-        if not self.records_metrics:
-            return contextlib.nullcontext()
-        timer: contextlib.AbstractContextManager[Any] = self.metrics.timer(self.metrics_prefix + name, resolution=10**6)
+        return self._new_timer(self.metrics_prefix + name) if self.records_metrics else contextlib.nullcontext()
+
+    def begin(self, name: str) -> Timer:
+        """A timer that runs, to be stopped; only where ``records_metrics``."""
+        timer = self._new_timer(self.metrics_prefix + name)
+        timer.start()
         return timer
+
+    def _time_messages(self) -> None:
+        """Put timers around the writing and the reading of messages: those who record nothing have none in the way."""
+        encode, whole_frame, decode = self.encode, self.whole_frame, self.decode
+        reading = _Reading()
+
+        def timed_encode(*args: Any) -> list[bytes]:
+            with self.timer("send.serialize"):
+                return encode(*args)
+
+        def timed_whole_frame(data: bytes, assembler: FrameAssembler | None) -> Frame | None:
+            timer = reading.timer = reading.timer or self._new_timer(f"{self.metrics_prefix}receive.deserialize")
+            try:
+                with timer:  # the same one for all frames of a message: it adds up
+                    return whole_frame(data, assembler)
+            except BaseException:
+                reading.timer = None
+                raise
+
+        def timed_decode(frame: Frame, clock: BrokerClock) -> ReceivedMessage:
+            timer = reading.timer or self._new_timer(f"{self.metrics_prefix}receive.deserialize")
+            reading.timer = None
+            with timer:
+                return decode(frame, clock)
+
+        self.encode = timed_encode  # type: ignore[method-assign,assignment] # decided for the life of the instance
+        self.whole_frame = timed_whole_frame  # type: ignore[method-assign]
+        self.decode = timed_decode  # type: ignore[method-assign]
+        self.read_reply = self._read_any_reply  # type: ignore[method-assign] # by way of these
 
     @functools.cached_property
     def default_serializer(self) -> Serializer:
@@ -154,18 +205,15 @@ class MessageCodec:
         """
         if request_id is None:
             raise InvalidMessageError("No request ID")
-        if self.records_metrics:
-            with self.timer("send.serialize"):
-                payload = serializer.message_to_blob({"request_id": request_id, "meta": meta, "body": body})
-            self.metrics.histogram(self.metrics_prefix + "send.message_size").set(len(payload))
-        else:
-            payload = serializer.message_to_blob({"request_id": request_id, "meta": meta, "body": body})
+        payload = serializer.message_to_blob({"request_id": request_id, "meta": meta, "body": body})
         return self._framed(payload, body, version, serializer)
 
     def _framed(
         self, payload: bytes, body: Mapping[str, Any], version: ProtocolVersion, serializer: Serializer
     ) -> list[bytes]:
         size = len(payload)
+        if self.records_metrics:
+            self._new_histogram(self.metrics_prefix + "send.message_size").set(size)
         if size <= self._usual_size:
             return [frame_header(version, serializer.mime_type) + payload]
         if size > self.maximum_message_size_in_bytes:
@@ -179,7 +227,7 @@ class MessageCodec:
                 raise MessageTooLarge(size, "Message exceeds chunking threshold but client does not support chunking")
             frames = write_frames(version, serializer.mime_type, payload, self.chunk_messages_larger_than_bytes)
             if self.records_metrics:
-                self.metrics.histogram(self.metrics_prefix + "send.chunk_count").set(len(frames))
+                self._new_histogram(self.metrics_prefix + "send.chunk_count").set(len(frames))
             return frames
         return write_frames(version, serializer.mime_type, payload)
 
@@ -265,6 +313,9 @@ class MessageCodec:
                     meta["serializer"] = serializer
                     meta["protocol_version"] = _VERSION_3
                     return _new_tuple(ReceivedMessage, (request_id, meta, body))
+        return self._read_any_reply(data, assembler, clock)
+
+    def _read_any_reply(self, data: bytes, assembler: FrameAssembler, clock: BrokerClock) -> ReceivedMessage | None:
         try:
             frame = self.whole_frame(data, assembler)
         except InvalidMessageError:

@@ -51,7 +51,6 @@ from pysoa.utils import dict_to_hashable
 __all__ = ("POP_MARGIN_IN_SECONDS", "RedisTransportClientCore", "RedisTransportCore", "RedisTransportServerCore")
 
 _logger = logging.getLogger(__name__)
-_oversized_message_logger = logging.getLogger("pysoa.transport.oversized_message")
 
 POP_MARGIN_IN_SECONDS: Final = 0.4
 """How long after the end of a pop its answer may take before the connection counts as dead."""
@@ -111,6 +110,7 @@ class RedisTransportCore(MessageCodec):
         self.queue_full_retries = queue_full_retries
         self.request_queue_life_in_seconds = int(-(-request_queue_life_in_seconds // 1))
         self.reply_queue_life_in_seconds = int(-(-message_expiry_in_seconds // 1)) + 10
+        self._looks_for_master = backend_type == REDIS_BACKEND_TYPE_SENTINEL
         self._backend_layer: BaseRedisClient | None = None
         self._push_script: SendMessageToQueueCommand | None = None
 
@@ -126,6 +126,7 @@ class RedisTransportCore(MessageCodec):
                     )
                     self._backend_layer_cache[cache_key] = backend_class(**self.backend_layer_kwargs)
             self._backend_layer = self._backend_layer_cache[cache_key]
+        self._backend_layer.count = self.count  # whoever has used it last hears of it
         return self._backend_layer
 
     # Pushing
@@ -243,8 +244,7 @@ class RedisTransportCore(MessageCodec):
                 return master.take(until)
         except BrokerError as error:
             master.moved()
-            self.count("send.error.connection")
-            raise MessageSendError(f"Cannot get connection: {error}", outcome="not_sent") from error
+            raise self.cannot_send(error) from error
 
     def take_to_receive(self, master: Master, until: float) -> RedisConnection:
         """A connection to pop from.
@@ -257,8 +257,22 @@ class RedisTransportCore(MessageCodec):
                 return master.take(until)
         except BrokerError as error:
             master.moved()
-            self.count("receive.error.connection")
-            raise MessageReceiveError(f"Cannot get connection: {error}") from error
+            raise self.cannot_receive(error) from error
+
+    def cannot_send(self, error: Exception) -> MessageSendError:
+        """The error for a message that was not sent, for there is no connection."""
+        self.count_no_connection("send")
+        return MessageSendError(f"Cannot get connection: {error}", outcome="not_sent")
+
+    def cannot_receive(self, error: Exception) -> MessageReceiveError:
+        """The error for a wait that did not begin, for there is no connection."""
+        self.count_no_connection("receive")
+        return MessageReceiveError(f"Cannot get connection: {error}")
+
+    def count_no_connection(self, step: str) -> None:
+        """Count that there was no connection to send or to receive by."""
+        # As the first PySOA does, which knows Sentinel's masters that are not found from all other faults.
+        self.count(f"{step}.error.connection" if self._looks_for_master else f"{step}.error.unknown")
 
     def refused_pop(self, reply: BrokerRefused) -> MessageReceiveError:
         """The error for a pop that the broker has answered with an error."""
@@ -327,8 +341,7 @@ class RedisTransportCore(MessageCodec):
             masters = backend.masters(until)
             index = backend.index_of(key, until) if self.GLOBAL_QUEUE_SPECIFIER in key else backend.next_index(until)
         except BrokerError as error:
-            self.count("send.error.connection")
-            raise MessageSendError(f"Cannot get connection: {error}", outcome="not_sent") from error
+            raise self.cannot_send(error) from error
         return masters[index]
 
     def receive_message(self, queue_name: str, receive_timeout_in_seconds: float | None = None) -> ReceivedMessage:
@@ -349,11 +362,11 @@ class RedisTransportCore(MessageCodec):
             master = self._master_of(key, until)
             assembler = self.reads_chunks()
             while True:
-                data = self._pop(master, key.encode(), until)
+                with self.timer("receive.pop_from_redis_queue"):
+                    data = self._pop(master, key.encode(), until)
                 frame = self.whole_frame(data, assembler)
                 if frame is not None:
-                    with self.timer("receive.deserialize"):
-                        return self.decode(frame, master.clock)
+                    return self.decode(frame, master.clock)
 
     def _pop(self, master: Master, key: bytes, until: float) -> bytes:
         """Wait for one item, in slices, so that a connection that has died unseen is found out."""

@@ -17,7 +17,7 @@ from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any, Final
 
 from pysoa.common.clock import monotonic
-from pysoa.common.instruments import NO_METRICS, Recorder
+from pysoa.common.instruments import NO_METRICS, Recorder, TimerResolution
 from pysoa.common.plugins import accepts_kwargs
 from pysoa.common.protocol.queues import is_reply_queue_of, queue_key, request_queue_name
 from pysoa.common.transport.base import ReceivedMessage, ServerTransport
@@ -25,7 +25,6 @@ from pysoa.common.transport.errors import (
     InvalidMessageError,
     MessageReceiveError,
     MessageReceiveTimeout,
-    MessageSendError,
 )
 from pysoa.common.transport.redis_gateway.backend.base import BrokerClock, Master
 from pysoa.common.transport.redis_gateway.commands import Queue, blocking_pop, pop_more
@@ -40,6 +39,7 @@ from pysoa.common.transport.redis_gateway.connection import (
 from pysoa.common.transport.redis_gateway.core import RedisTransportServerCore
 from pysoa.common.transport.redis_gateway.keeper import Keeper, Pop, put_back, unblock
 from pysoa.common.transport.redis_gateway.line import Line
+from pysoa.common.transport.redis_gateway.measures import receive_of_server
 from pysoa.common.transport.redis_gateway.settings import RedisServerTransportSchema
 from pysoa.common.types import Body
 
@@ -183,20 +183,24 @@ class RedisServerTransport(ServerTransport):
             # A running mean that forgets quickly: one slow job is enough to take nothing ahead of the next ones.
             self._job_time += (monotonic() - keeper.job_began - self._job_time) * 0.2
             keeper.job_began = 0.0
-        if self.core.records_metrics:
-            with self.core.timer("receive"):
-                message = self._receive()
-        else:
-            message = self._receive()
+        message = self._timed_receive() if self.core.records_metrics else self._receive()
         if keeper is not None:
             keeper.job_began = monotonic()
         return message
 
+    def _timed_receive(self) -> ReceivedMessage:
+        core = self.core
+        # The same one each time where nothing came: it is not stopped then, and would be kept.
+        timer = core.metrics.timer(f"{core.metrics_prefix}receive", resolution=TimerResolution.MICROSECONDS)
+        with receive_of_server(timer):
+            return self._receive()
+
     def _receive(self) -> ReceivedMessage:
         core = self.core
         until = monotonic() + core.receive_timeout_in_seconds
+        next_frame = self._timed_next if core.records_metrics else self._next
         while True:
-            line, data = self._next(until)
+            line, data = next_frame(until)
             frame = core.whole_frame(data, None)
             assert frame is not None  # without an assembler, a frame is whole or refused
             try:
@@ -231,6 +235,10 @@ class RedisServerTransport(ServerTransport):
             self.core.count("receive.error.foreign_reply_queue")
             raise InvalidMessageError(f"reply_to is not a reply queue of service {self.service_name}")
 
+    def _timed_next(self, until: float) -> tuple[Line, bytes]:
+        with self.core.timer("receive.pop_from_redis_queue"):
+            return self._next(until)
+
     def _next(self, until: float) -> tuple[Line, bytes]:
         """The next frame of the request queue.
 
@@ -264,8 +272,7 @@ class RedisServerTransport(ServerTransport):
         try:
             self._lines = [Line(master) for master in self.core.backend_layer.masters(until)]
         except BrokerError as error:
-            self.core.count("receive.error.connection")
-            raise MessageReceiveError(f"Cannot get connection: {error}") from error
+            raise self.core.cannot_receive(error) from error
         return self._lines
 
     def _connection(self, line: Line, until: float) -> RedisConnection:
@@ -287,8 +294,7 @@ class RedisServerTransport(ServerTransport):
         line.master.moved()
         if isinstance(error, BrokerRefused):
             return self.core.refused_pop(error)
-        self.core.count("receive.error.connection")
-        return MessageReceiveError(f"Cannot get connection: {error}")
+        return self.core.cannot_receive(error)
 
     def _pop_commands(self, line: Line) -> bytes:
         """The commands of the next pop, noted as sent."""
@@ -310,7 +316,8 @@ class RedisServerTransport(ServerTransport):
     def _start_pop(self, line: Line) -> None:
         until = monotonic() + self._slice
         try:
-            connection = self._connection(line, until)
+            with self.core.timer("receive.get_redis_connection"):
+                connection = self._connection(line, until)
             already_owed = len(line.owes)
             connection.send(self._pop_commands(line), len(line.owes) - already_owed, until)
         except BrokerError as error:
@@ -384,7 +391,8 @@ class RedisServerTransport(ServerTransport):
                 try:
                     # The others must not wait for long for one that does not answer.
                     limit = monotonic() + (_POP_MARGIN_IN_SECONDS if line.connection else _CONNECT_LIMIT_IN_SECONDS)
-                    connection = self._connection(line, limit)
+                    with self.core.timer("receive.get_redis_connection"):
+                        connection = self._connection(line, limit)
                     while line.owes:
                         self._note(line, connection.read(limit))
                     reply = connection.ask(b"LPOP", self._receive_queue_key, until=limit)
@@ -448,8 +456,13 @@ class RedisServerTransport(ServerTransport):
         self._send_on(line, queue, frames, until)
 
     def _send_on(self, line: Line, queue: Queue, frames: list[bytes], until: float) -> None:
+        core = self.core
+        timer = core.begin("send.get_redis_connection") if core.records_metrics else None
         try:
             connection = self._connection(line, until)
+            if timer is not None:
+                timer.stop()
+                timer = core.begin("send.send_message_to_redis_queue")
             already_owed = len(line.owes)
             line.owes.append(queue)
             line.owes.append(_EXPIRED)
@@ -459,15 +472,17 @@ class RedisServerTransport(ServerTransport):
             connection.send(queue.push(frames, then), len(line.owes) - already_owed, until)
         except BrokerLost as error:
             line.drop()
-            raise self.core.lost_push(line.master, error) from error
+            raise core.lost_push(line.master, error) from error
         except BrokerError as error:
             line.drop()
             line.master.moved()
-            self.core.count("send.error.connection")
-            raise MessageSendError(f"Cannot get connection: {error}", outcome="not_sent") from error
+            raise core.cannot_send(error) from error
         except BaseException:
             line.drop()  # such as an interrupt: a command may have been written by half
             raise
+        finally:
+            if timer is not None:
+                timer.stop()
 
     def _line_of(self, queue: Queue, until: float) -> Line:
         lines = self._lines or self._open_lines(until)

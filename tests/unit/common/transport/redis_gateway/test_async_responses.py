@@ -168,7 +168,7 @@ def test_what_could_not_leave_takes_no_later_response_along() -> None:
         stage.line._fail_waiting(BrokerLost("gone"))
         later = await stage.respond(3)
 
-        assert stage.counted == ["send.error.connection"] * 2
+        assert stage.counted == ["send.error.unknown"] * 2
         assert [len(command) for command in later] == [3]
 
     on_stage(play)

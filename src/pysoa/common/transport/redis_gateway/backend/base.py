@@ -8,7 +8,7 @@ import itertools
 import os
 import random
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from pysoa.common.clock import monotonic, wall_clock
@@ -188,8 +188,16 @@ class Master:
         self.drop_idle()
 
 
+def _count_nothing(event: str) -> None:
+    pass
+
+
 class BaseRedisClient(abc.ABC):
-    """The masters of one backend, in the order that all peers agree on."""
+    """The masters of one backend, in the order that all peers agree on.
+
+    Attributes:
+        count: counts an event, given its name, for the transport that has used the backend last.
+    """
 
     RESPONSE_QUEUE_SPECIFIER = "!"
     DEFAULT_RECEIVE_TIMEOUT = 5
@@ -197,6 +205,7 @@ class BaseRedisClient(abc.ABC):
     def __init__(self) -> None:
         self._masters: list[Master] | None = None
         self._turns: itertools.cycle[int] | None = None
+        self.count: Callable[[str], object] = _count_nothing
 
     @abc.abstractmethod
     def _find_masters(self, until: float) -> list[Master]: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pysoa.common.clock import monotonic
@@ -74,9 +74,15 @@ class _SentinelMaster(Master):
     """One master; where it is, the Sentinels say, again after each failure."""
 
     def __init__(
-        self, name: str, sentinels: _Sentinels, connection_kwargs: Mapping[str, Any], failover_retries: int
+        self,
+        name: str,
+        sentinels: _Sentinels,
+        connection_kwargs: Mapping[str, Any],
+        failover_retries: int,
+        count: Callable[[str], object],
     ) -> None:
         super().__init__(connection_kwargs)
+        self._count = count
         self._name = name
         self._sentinels = sentinels
         self._failover_retries = failover_retries
@@ -107,6 +113,7 @@ class _SentinelMaster(Master):
                 pause = (2**tries + random.random()) / 4.0
                 if monotonic() + pause >= until:
                     raise
+                self._count("backend.sentinel.master_not_found_retry")
                 _logger.warning("Redis master not found, so resetting clients (failover?)")
                 time.sleep(pause)
                 tries += 1
@@ -120,6 +127,7 @@ class _SentinelMaster(Master):
             raise BrokerLost(f"a Sentinel answered {reply!r}")
         found = (host.decode(), int(port))
         _logger.info("Sentinel master address: %s", found)
+        self._count("backend.sentinel.populate_master_client")
         self._address = found
         return found
 
@@ -176,8 +184,12 @@ class SentinelRedisClient(BaseRedisClient):
     def _find_masters(self, until: float) -> list[Master]:
         names = self._service_names or self._discover(until)
         return [
-            _SentinelMaster(name, self._sentinels, self._connection_kwargs, self._failover_retries) for name in names
+            _SentinelMaster(name, self._sentinels, self._connection_kwargs, self._failover_retries, self._tell)
+            for name in names
         ]
+
+    def _tell(self, event: str) -> None:
+        self.count(event)
 
     def _discover(self, until: float) -> list[str]:
         reply = self._sentinels.ask(b"MASTERS", until=until)
