@@ -64,6 +64,18 @@ OLD_NAMES: Final = {
     ),
     "pysoa.client.settings:PolymorphicClientSettings": OldName(_CLIENT_SETTINGS),
     "pysoa.client.settings:RedisClientSettings": OldName(_CLIENT_SETTINGS),
+    "pysoa.common.metrics:Counter": OldName(
+        "pysoa.common.metrics:_Counter", "pysoa.common.instruments.Counter, a protocol"
+    ),
+    "pysoa.common.metrics:MetricsRecorder": OldName(
+        "pysoa.common.metrics:_MetricsRecorder", "pysoa.common.instruments.Recorder, a protocol"
+    ),
+    "pysoa.common.metrics:MetricsSchema": OldName("pysoa.common.plugins:MetricsConfiguration"),
+    "pysoa.common.metrics:NoOpMetricsRecorder": OldName(
+        "pysoa.common.metrics:_NoOpMetricsRecorder", "pysoa.common.instruments.NoOpMetricsRecorder"
+    ),
+    "pysoa.common.metrics:Timer": OldName("pysoa.common.metrics:_Timer", "pysoa.common.instruments.Timer, a protocol"),
+    "pysoa.common.metrics:TimerResolution": OldName("pysoa.common.instruments:TimerResolution"),
     "pysoa.common.schemas:BasicClassSchema": OldName(
         "pysoa.common.schemas:_BasicClassSchema", "pysoa.common.plugins.ClassConfiguration"
     ),

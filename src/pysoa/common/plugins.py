@@ -250,8 +250,10 @@ class MetricsConfiguration(ClassConfiguration):
         return cls, errors
 
     def _kwargs_errors(self, cls: type, path: str, kwargs: Any) -> list[FieldError]:
+        if path in _OLD_NO_OP_METRICS_PATHS:
+            return []
         if cls is NoOpMetricsRecorder:
-            return NO_KWARGS.errors(kwargs) if path not in _OLD_NO_OP_METRICS_PATHS else []
+            return NO_KWARGS.errors(kwargs)
         return super()._kwargs_errors(cls, path, kwargs)
 
 
