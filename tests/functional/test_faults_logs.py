@@ -30,13 +30,17 @@ def client(broker: Broker) -> Iterator[Client]:
     client.close()
 
 
-@pytest.mark.parametrize("text", [NASTY, LONG, NASTY * 5000], ids=["control characters", "length", "both"])
+@pytest.mark.parametrize("detail", ["redacted", "full"])
+@pytest.mark.parametrize(
+    "text",
+    [NASTY, LONG, NASTY * 5000, "\U000e0001" * 10_000],
+    ids=["control characters", "length", "both", "long escapes"],
+)
 def test_no_text_from_the_wire_forges_a_line_or_makes_it_long(
-    broker: Broker, services: Services, client: Client, text: str
+    broker: Broker, services: Services, client: Client, text: str, detail: str
 ) -> None:
-    worker = services.start(
-        standard(broker.url), announced_at=broker.url, settings={"request_log_success_level": "INFO"}
-    )
+    settings = {"request_log_success_level": "INFO", "request_log_limit": 0, "error_detail": detail}
+    worker = services.start(standard(broker.url), announced_at=broker.url, settings=settings)
     contexts = [
         {"correlation_id": text},
         {"caller": text, "calling_service": text},

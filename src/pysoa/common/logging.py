@@ -24,13 +24,15 @@ MAXIMUM_BODY_BYTES: Final = 16_000
 
 def printable(text: str, maximum_length: int = MAXIMUM_ID_LENGTH) -> str:
     """Make a text from the wire fit for a log line: no control characters, no line breaks, bounded length."""
-    if len(text) > maximum_length:
-        text = text[:maximum_length] + "..."
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode() for char in text
-    )
+    is_long = len(text) > maximum_length
+    text = text[:maximum_length]
+    if not text.isprintable():
+        text = "".join(
+            char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode() for char in text
+        )
+        is_long = is_long or len(text) > maximum_length
+        text = text[:maximum_length]
+    return f"{text}..." if is_long else text
 
 
 # Stacks as linked tuples (top, below): immutable, so threads, tasks and coroutines cannot disturb each other's. The
@@ -149,7 +151,7 @@ def _shown_traceback(exc_info: tuple[Any, ...]) -> str:
             shown.append(entry)
             is_note = False
         else:
-            line = printable(text, MAXIMUM_BODY_BYTES // 4)  # one character may become four or more
+            line = printable(text, MAXIMUM_BODY_BYTES // 4)  # one character may be four bytes
             shown.append(f"  {line}\n" if is_note else f"{line}\n")
             is_note = True
     return "".join(shown).rstrip("\n")

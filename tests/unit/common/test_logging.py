@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import enum
 import logging
+import re
 import threading
 from typing import Any
 
@@ -140,8 +141,17 @@ class TestPySOALogContextFilter:
 
         assert len(record.correlation_id) + len(record.request_id) < 1200
 
+    def test_escapes_do_not_make_a_text_longer_than_it_may_be(self) -> None:
+        assert printable("\U000e0001" * 300, 256) == r"\U000e0001" * 25 + r"\U000e" + "..."
+        assert printable("\n" * 10, 20) == r"\n" * 10
+        assert printable("\n" * 11, 20) == r"\n" * 10 + "..."
+
     def test_ordinary_text_is_left_alone(self) -> None:
         assert printable("héllo wörld 日本") == "héllo wörld 日本"
+
+
+def upper_case(match: re.Match[str]) -> str:
+    return match[1].upper()
 
 
 class Colour(enum.IntEnum):
@@ -230,6 +240,32 @@ class TestRecursivelyCensoredDictWrapper:
     def test_only_dicts_can_be_wrapped(self) -> None:
         with pytest.raises(ValueError, match="wrapped_dict must be a dict"):
             RecursivelyCensoredDictWrapper([])  # type: ignore[arg-type]
+
+    def test_the_fields_are_those_of_the_first_pysoa(self) -> None:
+        singular = "pass auth token auth_token authorization authorization_token authentication authentication_token"
+        plural = """
+            password passwd passphrase pass_phrase private private_key secret secret_key security_code credit_card
+            credit_card_number card_number cc_number ccn cid csc csn cvc cvc2 cvd cve cvn2 cvv cvv2 icvv card_id
+            card_identification card_identification_code card_identification_number card_identification_value
+            card_security card_security_code card_security_number card_security_value card_validation
+            card_validation_code card_validation_number card_validation_value card_verification
+            card_verification_code card_verification_number card_verification_value account_number bank_account
+            bank_account_number pin pin_code pin_number personal_id_number personal_identification_number
+        """
+        names = plural.split()
+        names += [*singular.split(), *(re.sub("security$", "securitie", name) + "s" for name in names)]
+        expected = {re.sub("_(.)", change, name) for name in names for change in (r"_\1", r"-\1", upper_case)}
+
+        assert expected == RecursivelyCensoredDictWrapper.SENSITIVE_FIELDS
+
+    def test_subclasses_may_censor_otherwise(self) -> None:
+        class Other(RecursivelyCensoredDictWrapper):
+            CENSOR_TYPES = (float,)
+            CENSORED_STRING = "(secret)"
+
+        text = str(Other({"pin": [1.5, 2, "3"], "hat": 4.5}))
+
+        assert text == "{'pin': ['(secret)', 2, '3'], 'hat': 4.5}"
 
     def test_subclasses_may_have_more_fields(self) -> None:
         class Stricter(RecursivelyCensoredDictWrapper):

@@ -106,6 +106,19 @@ def test_a_long_record_can_be_cut_instead(daemon: socket.socket, make_handler: C
     assert received(daemon) == [PRIORITY + "é".encode() * 7 + b"\0"]
 
 
+@pytest.mark.parametrize(("length", "packets"), [(95, 1), (96, 2)])
+def test_a_record_that_just_does_not_fit_is_spread(
+    daemon: socket.socket, make_handler: Callable[..., SyslogHandler], length: int, packets: int
+) -> None:
+    handler = make_handler(maximum_length=100)  # five of them are the priority and the end
+
+    handler.emit(record("x" * length))
+
+    text = b"".join(received(daemon, packets))
+    assert text.count(b"x") == length
+    assert text.count(b"\0") == packets
+
+
 @pytest.mark.parametrize("maximum_length", range(60, 70))
 def test_no_character_is_split(
     daemon: socket.socket, make_handler: Callable[..., SyslogHandler], maximum_length: int
@@ -201,6 +214,35 @@ def test_over_tcp_records_are_cut_at_one_mebibyte() -> None:
     assert text == PRIORITY + b"hello\0"
     assert handler.maximum_length == 1_048_576
     assert handler.overflow == SyslogHandler.OVERFLOW_BEHAVIOR_TRUNCATE
+
+
+def test_over_tcp_a_record_that_is_too_long_is_cut_between_characters() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        # Whatever it is told, a stream has no packets to spread a record over.
+        handler = SyslogHandler(server.getsockname(), socket_type=socket.SOCK_STREAM, overflow=0)
+        handler.maximum_length = 20
+        connection = server.accept()[0]
+
+        handler.emit(record("é" * 100))
+        text = connection.recv(1000)
+        handler.close()
+        connection.close()
+
+    assert text == PRIORITY + "é".encode() * 7 + b"\0"
+
+
+def test_over_a_unix_socket_a_record_that_is_too_long_is_cut(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
+        daemon.bind(str(tmp_path / "log"))
+        daemon.settimeout(5)
+        handler = SyslogHandler(str(tmp_path / "log"), overflow=SyslogHandler.OVERFLOW_BEHAVIOR_FRAGMENT)
+        handler.maximum_length = 20
+
+        handler.emit(record("日" * 100))
+        text = daemon.recv(1000)
+        handler.close()
+
+    assert text == PRIORITY + "日".encode() * 5 + b"\0"
 
 
 def test_over_a_unix_socket_a_restarted_daemon_is_found_again(tmp_path: Path) -> None:

@@ -118,6 +118,24 @@ def test_by_default_the_caller_gets_an_error_id_and_the_log_has_the_rest(caplog:
     assert record.name == "pysoa.server"
 
 
+@pytest.mark.parametrize(
+    ("text", "logged"),
+    [("a fault", None), ("a\nfault\x1b[2J", r"a\nfault\x1b[2J"), ("x" * 3000, "x" * 2000 + "...")],
+)
+def test_an_exception_is_logged_as_it_is_unless_its_text_would_forge_lines(
+    caplog: pytest.LogCaptureFixture, text: str, logged: str | None
+) -> None:
+    server = make_server(OrdinaryServer, **FULL)
+    error = ValueError(text)
+
+    server.handle_unhandled_exception(error, JobResponse)
+
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("pysoa.server", "ERROR")
+    assert record.msg is error if logged is None else record.getMessage() == logged
+    assert record.exc_info is not None
+
+
 def test_over_a_local_transport_errors_are_told_in_full() -> None:
     server = make_server(OrdinaryServer)
     server.transport.is_local = True

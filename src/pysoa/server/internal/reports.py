@@ -7,7 +7,7 @@ import operator
 import os
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pysoa.common.constants import ERROR_CODE_RESPONSE_NOT_SERIALIZABLE, ERROR_CODE_RESPONSE_TOO_LARGE
 from pysoa.common.errors import Error
@@ -28,6 +28,7 @@ __all__ = ("ExceptionReport", "ServerReports")
 
 Response = TypeVar("Response", JobResponse, ActionResponse)
 
+_LONGEST_TEXT: Final = 2000  # two of them, with characters of four bytes, fit into a line
 _ERRORS = operator.attrgetter("errors")
 
 
@@ -63,6 +64,11 @@ class ExceptionReport:
                 record("server.error.variable_formatting_failure")
                 self.variables = "Error formatting variables"
 
+    def message(self) -> object:
+        """What a log record is to say: the exception, or its text made fit for a line where that is needed."""
+        text = printable(self.text, _LONGEST_TEXT)
+        return self._exception if self.has_text and text == self.text else text
+
     def traceback(self) -> str:
         """The traceback, as Python prints it."""
         return "".join(traceback.format_exception(self._exception))
@@ -77,8 +83,8 @@ class ExceptionReport:
         logger.exception(
             "Internal server error (error id %s): %s%s",
             error_id,
-            printable(self.text, 2000),
-            "" if self.variables is None else f"; variables: {printable(str(self.variables), 4000)}",
+            printable(self.text, _LONGEST_TEXT),
+            "" if self.variables is None else f"; variables: {printable(str(self.variables), _LONGEST_TEXT)}",
             exc_info=self._exception,
             extra={"data": {"error_id": error_id, "variables": self.variables}},
         )
@@ -141,7 +147,7 @@ class ServerReports:
         self._record("server.error.unhandled_error")
         report = ExceptionReport(exception, variables, self._record)
         if self.settings.get("error_detail") == "full" or self.transport.is_local:
-            self.logger.exception(exception if report.has_text else report.text, exc_info=exception)
+            self.logger.exception(report.message(), exc_info=exception)
             error = jobs.internal_error(report.text, report.traceback(), report.variables)
         else:
             error = jobs.redacted_error(report.log_under_id(self.logger))

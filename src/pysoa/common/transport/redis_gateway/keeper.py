@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from pysoa.common.clock import monotonic
+from pysoa.common.logging import printable
 from pysoa.common.transport.redis_gateway import presence
 from pysoa.common.transport.redis_gateway.backend.base import Master
 from pysoa.common.transport.redis_gateway.commands import Queue, push_back
@@ -192,7 +193,7 @@ class Keeper:
             self._put_back_not_before = monotonic() + _LIMIT_IN_SECONDS
             if frames:
                 # Perhaps the broker has them, perhaps not: running them could run them twice.
-                _logger.warning("Could not put %d requests back: %s", len(frames), error)
+                _logger.warning("Could not put %d requests back: %s", len(frames), printable(str(error)))
 
     def _connection(self, until: float) -> tuple[Master, RedisConnection]:
         """A connection to the first master that can be reached: all queues of the service are equal."""
@@ -216,7 +217,7 @@ class Keeper:
         try:
             masters = self._core.backend_layer.masters(until)
         except BrokerError as error:
-            _logger.debug("Could not announce the worker: %s", error)
+            _logger.debug("Could not announce the worker: %s", printable(str(error)))
             return False
         # No generator: a master that is away must not keep the others from hearing it.
         heard = [self._announce_to(master) for master in masters]
@@ -232,7 +233,7 @@ class Keeper:
             finally:
                 master.give_back(connection)
         except BrokerError as error:
-            _logger.debug("Could not announce the worker: %s", error)
+            _logger.debug("Could not announce the worker: %s", printable(str(error)))
             return False
         return True
 
@@ -240,7 +241,7 @@ class Keeper:
         try:
             masters = self._core.backend_layer.masters(monotonic() + _LIMIT_IN_SECONDS)
         except BrokerError as error:
-            _logger.debug("Could not withdraw the worker: %s", error)
+            _logger.debug("Could not withdraw the worker: %s", printable(str(error)))
             return
         for master in masters:
             until = monotonic() + _LIMIT_IN_SECONDS
@@ -256,4 +257,4 @@ class Keeper:
                 finally:
                     master.give_back(connection)
             except BrokerError as error:
-                _logger.debug("Could not withdraw the worker: %s", error)
+                _logger.debug("Could not withdraw the worker: %s", printable(str(error)))

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pysoa.common.clock import monotonic
 from pysoa.common.instruments import NO_METRICS, Recorder, TimerResolution
+from pysoa.common.logging import printable
 from pysoa.common.plugins import accepts_kwargs
 from pysoa.common.protocol.queues import is_reply_queue_of, queue_key, request_queue_name
 from pysoa.common.transport.base import ReceivedMessage, ServerTransport
@@ -173,7 +174,7 @@ class RedisServerTransport(ServerTransport):
             finally:
                 master.give_back(connection)
         except BrokerError as error:
-            _logger.error("Lost %d requests that could not be put back: %s", len(frames), error)
+            _logger.error("Lost %d requests that could not be put back: %s", len(frames), printable(str(error)))
 
     # Receiving
 
@@ -426,7 +427,8 @@ class RedisServerTransport(ServerTransport):
                 if line.is_popping:
                     raise BrokerTimeout("the connection died unseen")
             except BrokerError as error:
-                _logger.warning("Lost a broker of service %s: %s", self.service_name, self._lost(line, error))
+                fault = printable(str(self._lost(line, error)))
+                _logger.warning("Lost a broker of service %s: %s", self.service_name, fault)
             if self._held and found is None:
                 found = line
         if len(self._held) > 1 and self._keeper is not None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pysoa.common.clock import monotonic
+from pysoa.common.logging import printable
 from pysoa.common.transport.redis_gateway.backend.base import (
     BaseRedisClient,
     CannotGetConnectionError,
@@ -200,7 +201,7 @@ class SentinelRedisClient(BaseRedisClient):
             _logger.warning(
                 "Sentinel watches over several masters (%s), and peers may see them in another order: "
                 "name them in the setting sentinel_services",
-                ", ".join(names),
+                printable(", ".join(names)),
             )
         return names
 
