@@ -1,4 +1,4 @@
-"""Each metric of the table is recorded by real clients and servers, over real brokers that fail."""
+"""Each metric is recorded and each line is logged by real clients and servers, over real brokers that fail."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ import pytest
 from pysoa.cli.broker import Broker
 from pysoa.client.client import Client
 from pysoa.common.errors import PySOAError
-from tests.support.brokers import SentinelGroup
+from tests.support.brokers import SentinelGroup, restarted
 from tests.support.faults import BOTH_ENGINES, by_sentinel, routing, standard, workers_of
 from tests.support.loops import ClientOnLoop
 from tests.support.processes import Process
 from tests.support.raw import RawConnection, command, wait_until
-from tests.support.recording import Recorded, names_in_table, read_records
+from tests.support.recording import Recorded, lines_in_table, names_in_table, read_records
 
 MICROSECONDS = 10**6
 CALLS_OFF_AFTER_A_SECOND = {"harakiri": {"timeout": 1, "shutdown_grace": 1}}
@@ -30,6 +30,15 @@ SEEN_ELSEWHERE = (
     "client.receive.error.unknown_request_id",  # of transports that hand out whatever comes
     "server.transport.redis_gateway.receive.put_back",  # of workers that are quick enough to take requests ahead
 )
+LOGGED_ELSEWHERE = (
+    "Thought to be impossible, but the transport returned None",  # see test_server
+    "Async event loop is already not running!",  # see test_event_loop
+)
+SIZES = {
+    "chunk_messages_larger_than_bytes": 102_400,
+    "log_messages_larger_than_bytes": 102_400,
+    "maximum_message_size_in_bytes": 600_000,
+}
 JOB = {"control": {"continue_on_error": False}, "context": {"switches": []}, "actions": [{"action": "echo"}]}
 
 
@@ -43,6 +52,7 @@ class Scene:
         self.folder = folder
         self._start_module = start_module
         self._stack = stack
+        self._processes: list[Process] = []
         self._records = folder / "records"
         self._metrics = {"path": "tests.support.recording:FileRecorder", "kwargs": {"path": str(self._records)}}
 
@@ -54,11 +64,14 @@ class Scene:
             "transport": {"path": path, "kwargs": kwargs},
             "metrics": self._metrics,
             "concurrency": self.concurrency,
+            "logging": {"formatters": {"console": {"format": "%(levelname)s %(name)s %(message)s"}}},
             **settings,
         }
         run = {"name": name, "server": server, "settings": settings}
         module = "tests.support.recorded_service"
-        return self._start_module(module, "-s", module, env={"RECORDED_SERVICE": json.dumps(run)})
+        process = self._start_module(module, "-s", module, env={"RECORDED_SERVICE": json.dumps(run)})
+        self._processes.append(process)
+        return process
 
     def client(self, name: str, backend: Any, **kwargs: Any) -> Any:
         """A client of a service."""
@@ -71,6 +84,10 @@ class Scene:
     def recorded(self, prefix: str = "") -> list[Recorded]:
         """What has been recorded under names that begin so."""
         return [record for record in read_records(self._records) if record.name.startswith(prefix)]
+
+    def output(self) -> str:
+        """What all services have written."""
+        return "".join(process.output for process in self._processes)
 
     def levels(self) -> set[str]:
         """What has been called off because it took too long."""
@@ -99,22 +116,23 @@ def call(client: Any, name: str, action: str, timeout: float = 5.0, **body: Any)
 
 
 @BOTH_ENGINES
-def test_each_metric_is_recorded(
+def test_each_metric_is_recorded_and_each_line_is_logged(
     scene: Scene, fresh_broker: Broker, start_brokers: Callable[..., Broker], sentinel: SentinelGroup
 ) -> None:
     dying = start_brokers()
     backend = standard(fresh_broker.url)
     watched = by_sentinel(sentinel.sentinels, sentinel.name)
     watched["backend_layer_kwargs"]["sentinel_failover_retries"] = 3
-    sizes = {"chunk_messages_larger_than_bytes": 102_400, "maximum_message_size_in_bytes": 600_000}
-    main = scene.start("main", backend, kwargs=sizes)
+    heartbeat = str(scene.folder / "heartbeat")
+    main = scene.start("main", backend, kwargs=SIZES, heartbeat_file=heartbeat, request_log_limit=1)
     scene.start("full", backend, kwargs={"queue_capacity": 1})
     scene.start("late", backend, **CALLS_OFF_AFTER_A_SECOND)
     scene.start("late_job", backend, **CALLS_OFF_AFTER_A_SECOND)
     scene.start("late_hook", backend, "SlowAfterwards", **CALLS_OFF_AFTER_A_SECOND)
     scene.start("stuck", backend, **CALLS_OFF_AFTER_A_SECOND)
     scene.start("broken", backend, heartbeat_file="/no/such/folder/heartbeat")
-    scene.start("dying", standard(dying.url))
+    told = scene.start("told", backend)
+    lost = scene.start("dying", standard(dying.url))
     scene.start("watched", watched)
     for url, name in ((fresh_broker.url, "main"), (fresh_broker.url, "full"), (dying.url, "dying")):
         wait_until(lambda url=url, name=name: workers_of(url, name), f"{name} serves", 20.0)
@@ -122,7 +140,8 @@ def test_each_metric_is_recorded(
     for step in (_calls, _junk, _full_queues, _refusals):
         step(scene, fresh_broker, backend)
     _late_jobs(scene, backend)
-    _death_of_a_broker(scene, dying)
+    _signals(scene, backend, told)
+    _death_of_a_broker(scene, dying, lost)
     _death_of_a_master(scene, sentinel, watched)
     _end(scene, backend, main)
 
@@ -133,13 +152,27 @@ def test_each_metric_is_recorded(
     assert seen == wanted
     assert {record.value for record in scene.recorded() if record.kind == "timer"} == {MICROSECONDS}
     assert {record.name for record in scene.recorded() if record.tags} == {"server.error.harakiri"}
+    assert _lines_missing(scene) == []
+
+
+def _lines_missing(scene: Scene) -> list[str]:
+    """Lines of the table that no service has written."""
+    missing = []
+    for logger, level, text in lines_in_table():
+        pattern = ".*".join(map(re.escape, f"{level} {logger} {text}".split("...")))
+        is_of_loop = logger == "pysoa.async" and scene.concurrency > 1  # where all is in one loop
+        if not (is_of_loop or text in LOGGED_ELSEWHERE or re.search(f"^{pattern}$", scene.output(), re.MULTILINE)):
+            missing.append(text)
+    return missing
 
 
 def _calls(scene: Scene, broker: Broker, backend: Any) -> None:
     client = scene.client("main", backend, maximum_message_size_in_bytes=100_000)
     assert call(client, "main", "echo", a=1).body == {"a": 1}
-    for action in ("silent_error", "job_error", "junk", "unwritable", "no_such_action"):
+    for action in ("silent_error", "job_error", "junk", "unwritable", "no_such_action", "background"):
         call(client, "main", action)
+    for _ in range(60):
+        call(client, "main", "echo")
     call(client, "main", "large", size=150_000)
     call(client, "main", "large", size=700_000)
     call(client, "main", "echo", text="x" * 200_000)
@@ -213,12 +246,28 @@ def _late_jobs(scene: Scene, backend: Any) -> None:
     wait_until(lambda: scene.levels() == {"action", "job", "server", "emergency"}, "all are called off", 20.0)
 
 
-def _death_of_a_broker(scene: Scene, broker: Broker) -> None:
+def _signals(scene: Scene, backend: Any, told: Process) -> None:
+    noted = scene.folder / "told has begun"
+    body = {"seconds": 60, "noted": str(noted)}
+    scene.client("told", backend).send_request("told", [{"action": "sleep", "body": body}])
+    wait_until(noted.exists, "the request is being served", 20.0)
+    told.terminate()
+    told.wait_for_line("Received interrupt")
+    told.interrupt()
+    told.wait_for_line("Ignoring duplicate")
+    time.sleep(1.2)  # a second signal is a mistake, a later one is meant
+    told.terminate()
+    assert told.wait() == 1
+
+
+def _death_of_a_broker(scene: Scene, broker: Broker, lost: Process) -> None:
     client = scene.client("dying", standard(broker.url))
     _call_and_lose(scene, client, "dying", broker.url, broker.kill)
     call(client, "dying", "echo", timeout=1.0)
     for step in ("send", "receive"):
         scene.wait_for(f"server.transport.redis_gateway.{step}.error.unknown")
+    with restarted(broker):
+        lost.wait_for_line("Receiving messages again")
 
 
 def _death_of_a_master(scene: Scene, sentinel: SentinelGroup, backend: Any) -> None:

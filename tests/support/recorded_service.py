@@ -77,6 +77,7 @@ async def sleep_in_loop(request: Any) -> Any:
 
 def deaf(request: Any) -> Any:
     """Sleeps on, whatever interrupts it."""
+    _note(request)
     until = time.monotonic() + request.body["seconds"]
     while time.monotonic() < until:
         try:
@@ -88,10 +89,20 @@ def deaf(request: Any) -> Any:
 
 async def deaf_in_loop(request: Any) -> Any:
     """As ``deaf``, for an event loop."""
+    _note(request)
     until = time.monotonic() + request.body["seconds"]
     while time.monotonic() < until:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(0.05)
+    return {}
+
+
+async def _fail() -> None:
+    raise RuntimeError("in the background")
+
+
+def background(request: Any) -> Any:
+    request.run_coroutine(_fail())
     return {}
 
 
@@ -136,6 +147,7 @@ class RecordedServer(Server):
         "silent_error": _action(silent_error),
         "sleep": _action(sleep_in_loop if IS_ASYNC else sleep),
         "deaf": _action(deaf_in_loop if IS_ASYNC else deaf),
+        "background": _action(background),
         "junk": _action(junk),
     }
 

@@ -12,9 +12,10 @@ from typing import Any, ClassVar, NamedTuple, Self
 from pysoa.common.fields import NO_KWARGS, Dictionary, UnicodeString
 from pysoa.common.plugins import accepts_kwargs
 
-__all__ = ("FileRecorder", "ListRecorder", "Recorded", "names_in_table", "read_records")
+__all__ = ("FileRecorder", "ListRecorder", "Recorded", "lines_in_table", "names_in_table", "read_records")
 
-TABLE = Path(__file__).parent / "metrics.tsv"
+METRICS = Path(__file__).parent / "metrics.tsv"
+LINES = Path(__file__).parent / "log_lines.tsv"
 
 
 class Recorded(NamedTuple):
@@ -156,7 +157,17 @@ def read_records(path: Path) -> list[Recorded]:
     return [Recorded(*json.loads(line)) for line in lines]
 
 
+def rows_of(table: Path) -> list[list[str]]:
+    """The rows of a table, without its heading."""
+    return [line.split("\t") for line in table.read_text().splitlines()[1:]]
+
+
 def names_in_table() -> dict[str, str]:
     """The kind of each metric, by name."""
-    rows = [line.split("\t") for line in TABLE.read_text().splitlines()[1:]]
+    rows = rows_of(METRICS)
     return {name.replace("<side>", side): kind for name, kind, _, _ in rows for side in ("client", "server")}
+
+
+def lines_in_table() -> list[tuple[str, str, str]]:
+    """Logger, level and text of each line of a log; the text has ``...`` for what differs."""
+    return [(logger, level, text) for logger, level, text, _ in rows_of(LINES)]

@@ -291,7 +291,8 @@ def test_a_message_without_parts_counts_as_none(caplog: pytest.LogCaptureFixture
     server.handle_next_request()
 
     assert server.trace == ["idle"]
-    assert caplog.messages == ["Thought to be impossible, but the transport returned None"]
+    text = "Thought to be impossible, but the transport returned None"
+    assert caplog.record_tuples == [("pysoa.server", logging.WARNING, text)]
 
 
 def test_a_hook_that_fails_before_the_job_is_answered() -> None:

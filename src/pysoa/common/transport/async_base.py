@@ -141,6 +141,11 @@ class AsyncServerTransport(Transport, abc.ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} tells nothing that could be read again")
 
+    @property
+    def is_receiving(self) -> bool:
+        """Whether the broker is being asked for requests now. A transport that cannot tell says no."""
+        return False
+
     async def start_serving(self) -> None:
         """Say that a loop will go on receiving until ``stop_taking``."""
 

@@ -163,7 +163,7 @@ class AsyncServerProcess(ServerProcess):
                 self._logger.warning("Thought to be impossible, but the transport returned None")
                 continue
             if self._outage.failures:
-                self._logger.warning("Receiving messages again after %.1f seconds.", self._outage.end())
+                self._say_outage_is_over()
             self._last_request = monotonic()
             await handle(request_id, meta, job_request, task)
             if server.shutting_down and not self._is_stopping:
@@ -171,6 +171,9 @@ class AsyncServerProcess(ServerProcess):
             if contextvars.copy_context() != before:
                 self._start_worker(base)
                 return
+
+    def _say_outage_is_over(self) -> None:
+        self._logger.warning("Receiving messages again after %.1f seconds.", self._outage.end())
 
     async def _receive_failed(self, error: Exception) -> None:
         server = self._server
@@ -187,12 +190,17 @@ class AsyncServerProcess(ServerProcess):
         """Now and then, show that the loop goes round, and look whether it is to end or has nothing to do."""
         server = self._server
         idle_after = server.settings["transport"].get("kwargs", {}).get("receive_timeout_in_seconds", 5)
+        is_receiving = False
         while True:
             if self.watch is not None:
                 # Harakiri strikes a loop that does not come by here; what holds it up may have begun just before.
                 self.watch.goes_round(monotonic() + _TICK_IN_SECONDS)
             if server.shutting_down and not self._is_stopping:
                 self._begin_stop()
+            # Twice, for the broker may be about to refuse what it was asked just now.
+            is_receiving, was_receiving = engine.transport.is_receiving, is_receiving
+            if self._outage.failures and is_receiving and was_receiving:
+                self._say_outage_is_over()
             if not engine.running.by_task and monotonic() - self._last_request > idle_after:
                 self._last_request = monotonic()
                 await self._be_idle(engine)

@@ -129,7 +129,7 @@ def test_nothing_is_made_before_the_first_coroutine() -> None:
 def test_to_end_a_loop_that_does_not_run_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     AsyncEventLoopThread().join()
 
-    assert caplog.messages == ["Async event loop is already not running!"]
+    assert caplog.record_tuples == [("pysoa.async", logging.WARNING, "Async event loop is already not running!")]
 
 
 def test_many_threads_start_it_once() -> None:

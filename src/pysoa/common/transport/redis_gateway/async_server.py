@@ -436,6 +436,10 @@ class AsyncRedisServerTransport(AsyncServerTransport):
             self._faults.append(fault)
             self._wake()
 
+    @property
+    def is_receiving(self) -> bool:
+        return any(line.is_popping for line in self._lines)
+
     def seconds_until(self, expiry: float) -> float:
         line = self._last_line
         # By the wall clock, the time left would be wrong by as much as clocks are apart: then only timeouts count.
