@@ -56,7 +56,8 @@ class _PushReply:
             pushes[0].queue.saw_length(reply, monotonic(), by_script=self._by_script)
             for push in pushes:
                 push.state = DONE
-                push.frames = []  # a reply queue remembers its last push
+                if push.is_done_with_frames:
+                    push.frames = []
                 if push.sent is not None and not push.sent.done():
                     push.sent.set_result(None)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+from typing import ClassVar
 
 from pysoa.common.transport.errors import PySOATransportError
 from pysoa.common.transport.redis_gateway.commands import Queue
@@ -36,7 +37,11 @@ class Push:
         attempts: how often its list was full.
         has_moved: whether it was sent to another master already, after the first had said that it is none.
         sent: of the broker's word on it; None where nobody waits for that.
+        is_done_with_frames: whether nobody asks for the frames once they are in the list. Reply queues remember the
+            last push to them, and are not to remember what was in it.
     """
+
+    is_done_with_frames: ClassVar[bool] = True
 
     __slots__ = ("attempts", "core", "frames", "has_moved", "queue", "sent", "state", "until")
 

@@ -60,6 +60,7 @@ class AwaitedReply(Push):
         box: where the reply arrives.
     """
 
+    is_done_with_frames = False  # a request is taken back by them when nobody serves
     began: float
 
     __slots__ = ("began", "box", "forget_at", "future", "is_awaited", "is_claimed", "request_id")
