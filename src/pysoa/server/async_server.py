@@ -141,7 +141,7 @@ class AsyncServer:
         log_token = _push_log_context((context, _log_context(), request_id))
         deadline_token = set_deadline(moment)
         try:
-            logs = server._logs_request(now)
+            logs = server.job_logger.isEnabledFor(server.request_log_success_level) and server._log_limit.allows(now)
             if logs:
                 server._log_request(job_request, now)
             refusal = None if self._pre_hook is None else await self._refusal_of_hook(self._pre_hook)

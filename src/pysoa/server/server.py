@@ -262,7 +262,7 @@ class Server(ServerAttributes, ServerReports):
     def _serve(self, request_id: int, meta: dict[str, Any], job_request: Body) -> None:
         """Everything between receiving and the hook afterwards."""
         now = monotonic()
-        logs = self._logs_request(now)
+        logs = self.job_logger.isEnabledFor(self.request_log_success_level) and self._log_limit.allows(now)
         if logs:
             self._log_request(job_request, now)
         process = self._process

@@ -178,10 +178,6 @@ class ServerReports:
         self.logger.exception(message, extra={"data": data})
         return JobResponse([Error(code, message)])
 
-    def _logs_request(self, now: float) -> bool:
-        """Whether a request that has come now is logged, and its response even if there are no errors in it."""
-        return self.job_logger.isEnabledFor(self.request_log_success_level) and self._log_limit.allows(now)
-
     def _log_request(self, job_request: Body, now: float) -> None:
         self._log_left_out(now)
         self.job_logger.log(self.request_log_success_level, "Job request: %s", self._loggable(job_request))

@@ -128,7 +128,8 @@ class _PopEnd:
 
     def take(self, reply: Reply) -> None:
         self._line.is_popping = False
-        self._line.times.pop_ends()
+        if self._line.times.recorders:
+            self._line.times.pop_ends()
         self._inner.take(reply)
         self._line.pop_ended()
 
@@ -315,7 +316,8 @@ class AsyncLine:
             if self.wants_pop():
                 pop, waiting = self.next_pop()
                 self.is_popping = True
-                self.times.pop_begins()
+                if self.times.recorders:
+                    self.times.pop_begins()
                 self._pop_replies = len(waiting)
                 packet.append(pop)
                 owed += waiting
