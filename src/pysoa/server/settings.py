@@ -160,8 +160,12 @@ class ServerSettings(SOASettings):
         ),
         "request_log_success_level": _LOG_LEVEL,
         "request_log_error_level": _LOG_LEVEL,
-        "request_log_limit": Integer(
-            gte=0, description="How many requests without errors a worker logs in a second, on the average; 0 for all"
+        "request_log_limit": Nullable(
+            Integer(
+                gte=0,
+                description="How many requests without errors a worker logs in a second, on the average; 0 for all. "
+                "None stands for 100, and for all where there is a `logging` of the service's own",
+            )
         ),
         "heartbeat_file": Nullable(
             UnicodeString(description="Rewritten while the server lives; {{pid}} and {{fid}} are replaced")
@@ -222,7 +226,7 @@ class ServerSettings(SOASettings):
         "thread_pool_size": 0,
         "request_log_success_level": "INFO",
         "request_log_error_level": "INFO",
-        "request_log_limit": 100,
+        "request_log_limit": None,
         "heartbeat_file": None,
         "extra_fields_to_redact": set(),
         "error_detail": "redacted",

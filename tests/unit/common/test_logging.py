@@ -27,6 +27,7 @@ def own_context() -> Any:
         PySOALogContextFilter.clear_logging_request_context()
     while PySOALogContextFilter.get_logging_action_name() is not None:
         PySOALogContextFilter.clear_logging_action_name()
+    PySOALogContextFilter._service_name = None
     yield
     PySOALogContextFilter._service_name = None
 

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
-__all__ = ("LogLimit",)
+from pysoa.server.settings import ServerSettings
+
+__all__ = ("LogLimit", "log_limit")
 
 _BURST: Final = 50
+_USUAL_LIMIT: Final = 100
+
+
+def log_limit(settings: Mapping[str, Any]) -> int:
+    """The limit by the settings of a server: a service that has said how it logs gets what it expects, all of it."""
+    limit: int | None = settings["request_log_limit"]
+    if limit is None:
+        return _USUAL_LIMIT if settings["logging"] == ServerSettings.defaults["logging"] else 0
+    return limit
 
 
 class LogLimit:

@@ -183,7 +183,7 @@ class ServerProcess:
             "Answering for the worker before, which was ended with a job after %.1f seconds", job.ran_for_seconds
         )
         body, _ = server._message_of(jobs.ended_job_response(job_request, job.actions_begun), meta)
-        server._log_response(job_request or {}, body, True)
+        server._log_response(job_request or {}, body, failed=True, request_is_logged=False)
         return body if server.transport.encodes_values else plain(body)
 
     def _loop(self) -> None:

@@ -21,7 +21,7 @@ from pysoa.common.types import ActionResponse, Body, JobResponse, job_response_m
 from pysoa.server import jobs
 from pysoa.server.internal.faults import FaultLog
 from pysoa.server.internal.forks import with_fork_id
-from pysoa.server.internal.log_limit import LogLimit
+from pysoa.server.internal.log_limit import LogLimit, log_limit
 from pysoa.server.settings import ServerSettings
 
 __all__ = ("ExceptionReport", "ServerReports")
@@ -121,7 +121,7 @@ class ServerReports:
 
         self.logging_dict_wrapper_class: type[RecursivelyCensoredDictWrapper] = DictWrapper
         self._faults = FaultLog(self.logger)
-        self._log_limit = LogLimit(settings["request_log_limit"])
+        self._log_limit = LogLimit(log_limit(settings))
         self._new_timer = timer_maker(self.metrics)
         self._idle_timer: Timer | None = None
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from pysoa.server.internal.log_limit import LogLimit
+from pysoa.server.internal.log_limit import LogLimit, log_limit
+from pysoa.server.settings import ServerSettings
 from tests.support.scripted import answer, job, make_server
 from tests.support.services import OrdinaryServer
 
@@ -56,6 +57,22 @@ def test_all_requests_without_a_limit_that_matters_are_in_the_log(caplog: pytest
         answer(server, job("echo"))
 
     assert len(caplog.records) == 400
+
+
+@pytest.mark.parametrize(
+    ("settings", "limit"),
+    [
+        ({}, 100),
+        ({"logging": {"root": {"handlers": ["console"], "level": "WARNING"}}}, 0),
+        ({"request_log_limit": 7}, 7),
+        ({"request_log_limit": 0}, 0),
+    ],
+    ids=["usual", "own logging", "set", "none"],
+)
+def test_a_service_that_says_how_it_logs_has_no_limit_unless_it_sets_one(settings: Any, limit: int) -> None:
+    transport = {"path": "pysoa.common.transport.local:LocalServerTransport"}
+
+    assert log_limit(ServerSettings({"transport": transport, **settings})) == limit
 
 
 def lines_of_excess(caplog: pytest.LogCaptureFixture, server: Any, *last: str) -> list[str]:
