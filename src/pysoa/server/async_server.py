@@ -249,7 +249,7 @@ class AsyncServer:
             return JobResponse(error.errors)
         if isinstance(error, Exception):  # boundary: middleware and the making of actions are users' code
             return server.handle_unhandled_exception(error, JobResponse)
-        return server._job_timeout()
+        return JobResponse([jobs.job_timeout_error()]) if self.running.is_late() else server._job_timeout()
 
     async def execute_job(self, job_request: EnrichedJobRequest) -> JobResponse:
         """Run the actions of a job, within its middleware.
@@ -382,6 +382,8 @@ class AsyncServer:
             return self.server._failed(name, error)
         if isinstance(error, asyncio.CancelledError) and not self.running.is_called_off():
             raise error
+        if self.running.is_late():  # no harakiri, and nobody is there to be answered
+            return ActionResponse(name, [jobs.action_timeout_error(name)])
         return self.server._interrupted(name)
 
     def _in_loop(self, name: str, process: Task, request: Any) -> Any:

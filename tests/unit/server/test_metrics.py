@@ -6,7 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from pysoa.client.async_client import AsyncClient
+from pysoa.common.transport.errors import MessageReceiveTimeout
 from pysoa.common.types import ActionResponse
 from pysoa.server.server import Server
 from tests.support.recording import ListRecorder
@@ -56,3 +59,17 @@ def test_a_worker_is_busy_while_any_of_its_jobs_is_under_way() -> None:
 
     begun = [(RUNNING, 1), (BUSY, 1), "publish", "publish"]
     assert events == [*begun, *begun, "publish", (RUNNING, 1), (BUSY, 0), "publish", "server.idle_time start"]
+
+
+def test_a_job_that_is_called_off_for_its_caller_has_gone_is_no_harakiri() -> None:
+    async def events_of_late_job() -> list[Any]:
+        ListRecorder.made.clear()
+        async with client_of_server() as client:
+            with pytest.raises(MessageReceiveTimeout):
+                await client.call_action("waiting", "wait", context={"may_end": asyncio.Event()}, timeout=0.05)
+            await until(lambda: (BUSY, 0) in ListRecorder.made[0].events)
+            return list(ListRecorder.made[0].events)
+
+    events = asyncio.run(events_of_late_job())
+
+    assert [event for event in events if "error" in str(event)] == []

@@ -83,6 +83,11 @@ class RunningJobs:
         task.uncancel()
         return True
 
+    def is_late(self) -> bool:
+        """Whether the current task was cancelled because the caller of its job has stopped waiting."""
+        job = self.by_task.get(asyncio.current_task())  # type: ignore[arg-type] # None is no key
+        return job is not None and job.is_late
+
     def stop(self) -> None:
         """Watch no more."""
         self._alarm.stop()
