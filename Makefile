@@ -17,7 +17,7 @@ JOBS ?= $(shell cores=`getconf _NPROCESSORS_ONLN`; echo $$(( cores < 4 ? cores +
 ARGS ?=
 
 ENVIRONMENT = $(PYTHON) scripts/environment.py
-WORK = --extras embedded,currency,fast,reload --groups test,lint --optional-groups web
+WORK = --extras embedded,currency,django,fast,reload --groups test,lint --optional-groups web,postgres
 PYTEST = -m pytest -q -n $(JOBS) --dist worksteal
 
 .PHONY: help demo test check bench format test-lowest test-matrix clean python

@@ -14,14 +14,18 @@ from tests.support.brokers import (
     timeless,
     tls_broker,
 )
+from tests.support.django_project import database_server, databases
 from tests.support.gateway import gateway, is_async
 from tests.support.leaks import nothing_is_left_behind, nothing_is_lost_in_event_loops
+from tests.support.postgres import session_postgres
 from tests.support.processes import start_module, start_process
 from tests.support.scripted_broker import scripted_broker
 
 __all__ = (
     "_session_broker",
     "broker",
+    "database_server",
+    "databases",
     "fault_proxy",
     "fresh_broker",
     "gateway",
@@ -30,6 +34,7 @@ __all__ = (
     "nothing_is_lost_in_event_loops",
     "scripted_broker",
     "sentinel",
+    "session_postgres",
     "start_brokers",
     "start_module",
     "start_process",

@@ -41,6 +41,7 @@ from pysoa.server.errors import JobError
 from pysoa.server.internal.harakiri import HarakiriInterrupt
 from pysoa.server.internal.running import RunningJobs
 from pysoa.server.internal.types import RequestSwitchSet
+from pysoa.server.internal.upkeep import NO_UPKEEP
 from pysoa.server.middleware import AsyncServerMiddleware
 from pysoa.server.server import Server
 from pysoa.server.types import ActionInterface, EnrichedActionRequest, EnrichedJobRequest, is_async_action
@@ -108,6 +109,7 @@ class AsyncServer:
         """A hook that is called for each request; None where it is the server's own and has nothing to do."""
         is_own = getattr(getattr(self.server, name), "__func__", None) is getattr(Server, name)
         hook: Callable[[], Any] = getattr(self.server, name)
+        does_something = does_something or self.server._upkeep is not NO_UPKEEP
         return hook if does_something or not is_own else None
 
     # One request
@@ -407,6 +409,7 @@ class AsyncServer:
         running = self.running.by_task.get(asyncio.current_task())  # type: ignore[arg-type] # there is one
         if running is not None:
             running.thread_action = name
+        process = self.server._upkeep.on_thread(process)
         future = self.loop.run_in_executor(self._threads, contextvars.copy_context().run, process, request)
         response = await future
         if running is not None:

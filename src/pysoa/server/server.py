@@ -34,6 +34,7 @@ from pysoa.server.internal.process import ServerProcess
 from pysoa.server.internal.reports import ServerReports
 from pysoa.server.internal.signals import ignore_shutdown_signals
 from pysoa.server.internal.types import RequestSwitchSet
+from pysoa.server.internal.upkeep import upkeep_of
 from pysoa.server.middleware import (
     AsyncServerMiddleware,
     ServerMiddleware,
@@ -109,7 +110,10 @@ class Server(ServerAttributes, ServerReports):
         self.transport: ServerTransport = make_transport(
             settings["transport"], self.service_name, self.metrics, forked_process_id or 1
         )
-        self._async_event_loop_thread = AsyncEventLoopThread(_instances(settings["coroutine_middleware"]))
+        self._upkeep = upkeep_of(self)
+        self._async_event_loop_thread = AsyncEventLoopThread(
+            [*self._upkeep.coroutine_middleware, *_instances(settings["coroutine_middleware"])]
+        )
         self._run_coroutine = self._async_event_loop_thread.run_coroutine
         self._waiter = CoroutineWaiter(self._async_event_loop_thread)
         self._middleware: list[ServerMiddleware] = _instances(settings["middleware"])
@@ -151,16 +155,19 @@ class Server(ServerAttributes, ServerReports):
 
     def perform_pre_request_actions(self) -> None:
         """Hook: called before each request is processed."""
+        self._upkeep.before_job()
         if self.metrics is not NO_METRICS:
             self.metrics.publish_all()
 
     def perform_post_request_actions(self) -> None:
         """Hook: called after each request, when its response has been sent or could not be."""
+        self._upkeep.after_job()
         if self._process.heartbeat is not None:
             self._process.heartbeat.beat()
 
     def perform_idle_actions(self) -> None:
         """Hook: called when no request has come for a while."""
+        self._upkeep.when_idle()
         if self._process.heartbeat is not None:
             self._process.heartbeat.beat()
 

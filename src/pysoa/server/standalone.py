@@ -11,6 +11,8 @@ A service has a small module for it, which is run with ``python -m`` or by a con
 
     if __name__ == "__main__":
         main()
+
+One in a Django project has ``django_main`` in place of ``simple_main``.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from typing import Any
 
 from pysoa import utils
 
-__all__ = ("simple_main",)
+__all__ = ("django_main", "simple_main")
 
 _DOUBLE_IMPORT_EXIT_CODE = 99
 
@@ -70,6 +72,39 @@ def simple_main(server_getter: Callable[[], Any]) -> None:
         SystemExit: help was asked for, the command line is wrong, or the service has ended with an exit code.
     """
     _run(_parser().parse_known_args()[0], server_getter)
+
+
+def django_main(server_getter: Callable[[], Any]) -> None:
+    """The same for a service that lives in a Django project, with Django set up before the server class is asked for.
+
+    Args:
+        server_getter: imports the server class and gives it; nothing that needs Django's applications may be imported
+            before it is called.
+
+    Raises:
+        ValueError: the module with Django's settings cannot be imported, or has no ``SOA_SERVER_SETTINGS``.
+        ImportError: Django is not installed.
+        SystemExit: help was asked for, the command line is wrong, or the service has ended with an exit code.
+    """
+    parser = _parser()
+    variable = "DJANGO_SETTINGS_MODULE"
+    parser.epilog = _EPILOG.replace(_SETTINGS_HELP, "")  # here it is one of the parser's own
+    parser.add_argument(
+        "-s",
+        "--settings",
+        metavar="MODULE",
+        required=not os.environ.get(variable),
+        help=f"the module with Django's settings (default: that of the environment variable {variable})",
+    )
+    arguments = parser.parse_known_args()[0]
+
+    def server_class() -> Any:
+        from pysoa.server.internal.django_setup import set_up_django
+
+        set_up_django(arguments.settings or os.environ[variable])
+        return server_getter()
+
+    _run(arguments, server_class)
 
 
 def _run(arguments: argparse.Namespace, server_getter: Callable[[], Any]) -> None:
@@ -140,10 +175,13 @@ def _import_settings() -> None:
         importlib.import_module(settings)
 
 
-_EPILOG = """\
-also:
+_SETTINGS_HELP = """\
   -s MODULE, --settings MODULE
                         the module with the settings
+"""
+_EPILOG = f"""\
+also:
+{_SETTINGS_HELP}\
   -d, --daemon          run in the background: print PID=<n>, and go on
 
 examples:

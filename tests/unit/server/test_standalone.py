@@ -10,7 +10,7 @@ from unittest import mock
 import pytest
 
 from pysoa.server import standalone
-from pysoa.server.standalone import simple_main
+from pysoa.server.standalone import django_main, simple_main
 
 
 def run_main(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> mock.Mock:
@@ -120,6 +120,87 @@ def test_the_help_tells_of_the_arguments_of_the_server_too(
     assert "--settings MODULE" in shown
     assert "--concurrency N" in shown
     assert "1 for the blocking loop of 1.x" in " ".join(shown.split())
+
+
+class TestDjangoMain:
+    """What it does to Django is in ``test_django_setup``."""
+
+    @pytest.fixture(autouse=True)
+    def steps(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """What is done, in order."""
+        steps: list[str] = []
+        monkeypatch.setattr(
+            "pysoa.server.internal.django_setup.set_up_django", lambda module: steps.append(f"set up {module}")
+        )
+        monkeypatch.delenv("DJANGO_SETTINGS_MODULE", raising=False)
+        return steps
+
+    @staticmethod
+    def run(monkeypatch: pytest.MonkeyPatch, steps: list[str], *arguments: str) -> mock.Mock:
+        monkeypatch.setattr(sys, "argv", ["/path/to/standalone.py", *arguments])
+        server_class = mock.Mock()
+        server_class.main.side_effect = lambda *_: steps.append("main")
+
+        def get_server() -> mock.Mock:
+            steps.append("server imported")
+            return server_class
+
+        django_main(get_server)
+        return server_class
+
+    @pytest.mark.parametrize(
+        ("arguments", "variable", "expected"),
+        [
+            (("-s", "a.settings"), None, "a.settings"),
+            (("--settings", "a.settings"), "b.settings", "a.settings"),
+            ((), "b.settings", "b.settings"),
+        ],
+    )
+    def test_django_is_set_up_before_the_server_is_imported(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        steps: list[str],
+        arguments: tuple[str, ...],
+        variable: str | None,
+        expected: str,
+    ) -> None:
+        if variable is not None:
+            monkeypatch.setenv("DJANGO_SETTINGS_MODULE", variable)
+
+        self.run(monkeypatch, steps, *arguments, "--unknown", "-d")
+
+        assert steps == [f"set up {expected}", "server imported", "main"]
+
+    @pytest.mark.parametrize("value", [None, ""])
+    def test_without_settings_there_is_nothing_to_run(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], steps: list[str], value: str | None
+    ) -> None:
+        if value is not None:
+            monkeypatch.setenv("DJANGO_SETTINGS_MODULE", value)
+
+        with pytest.raises(SystemExit) as caught:
+            self.run(monkeypatch, steps)
+
+        assert (caught.value.code, steps) == (2, [])
+        assert "-s/--settings" in capsys.readouterr().err
+
+    def test_workers_are_forked_as_by_simple_main(self, monkeypatch: pytest.MonkeyPatch, steps: list[str]) -> None:
+        with mock.patch("multiprocessing.Process") as process:
+            server_class = self.run(monkeypatch, steps, "-s", "a.settings", "-f", "2", "--no-respawn")
+
+        assert process.call_count == 2
+        server_class.pre_fork.assert_called_once_with()
+        assert steps == ["set up a.settings", "server imported"]
+
+    def test_the_help_says_where_the_settings_are_from(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], steps: list[str]
+    ) -> None:
+        with pytest.raises(SystemExit):
+            self.run(monkeypatch, steps, "-h")
+
+        shown = " ".join(capsys.readouterr().out.split())
+        assert "the module with Django's settings (default: that of the environment variable DJANGO_SET" in shown
+        assert "--concurrency N" in shown
 
 
 class TestDoubleImportTrap:

@@ -261,6 +261,7 @@ class AsyncServerProcess(ServerProcess):
         steps: list[Callable[[], Any]] = [server.teardown, self._record_shutdown, engine.aclose]
         if server._async_event_loop_thread.is_used:
             steps.append(functools.partial(in_thread, server._async_event_loop_thread.join))
+        steps.append(server._upkeep.end)
         for client in (server._shared_client, server._shared_async_client):
             if client is not None:
                 steps.append(client.close)

@@ -18,8 +18,9 @@ from pysoa.server.internal.event_loop import AsyncEventLoopThread
 
 if TYPE_CHECKING:
     import asyncio
+    import concurrent.futures
 
-__all__ = ("CoroutineWaiter",)
+__all__ = ("CoroutineWaiter", "ask_worker")
 
 Task: TypeAlias = Callable[..., Any]
 Wrap: TypeAlias = Callable[[Task], Task]
@@ -35,7 +36,7 @@ class CoroutineWaiter:
     def __init__(self, thread: AsyncEventLoopThread) -> None:
         self._thread = thread
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._errand: _Errand | None = None
+        self._errand: _Errand | _Favour | None = None
 
     def wait_for(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run a coroutine with the caller's context variables, and give back its result or raise its exception.
@@ -66,7 +67,7 @@ class CoroutineWaiter:
         finally:
             self._errand = errand
 
-    def _run_errand(self, errand: _Errand) -> None:
+    def _run_errand(self, errand: _Errand | _Favour) -> None:
         self._errand = errand
         errand.run()
 
@@ -112,7 +113,7 @@ class _Wait:
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any]) -> None:
-        self.errands: queue.SimpleQueue[_Errand | None] = queue.SimpleQueue()
+        self.errands: queue.SimpleQueue[_Errand | _Favour | None] = queue.SimpleQueue()
         self._loop = loop
         self._coroutine = coroutine
         self._task: asyncio.Task[None] | None = None
@@ -123,7 +124,7 @@ class _Wait:
 
     # In the worker
 
-    def result(self, run_errand: Callable[[_Errand], None]) -> Any:
+    def result(self, run_errand: Callable[[_Errand | _Favour], None]) -> Any:
         """Start the coroutine, run its errands until it ends, and give back its result or raise its exception."""
         try:
             self._loop.call_soon_threadsafe(self._start)
@@ -141,7 +142,7 @@ class _Wait:
         finally:
             self._error = None  # its traceback holds this object
 
-    def _run_errands(self, run_errand: Callable[[_Errand], None]) -> None:
+    def _run_errands(self, run_errand: Callable[[_Errand | _Favour], None]) -> None:
         while (errand := self.errands.get()) is not None:
             run_errand(errand)
 
@@ -150,6 +151,12 @@ class _Wait:
         self._loop.call_soon_threadsafe(self._cancel)
 
     # On the loop
+
+    def takes_errands(self) -> bool:
+        """Whether the worker still waits, for a coroutine of the running loop."""
+        import asyncio
+
+        return self._context is None and asyncio.get_running_loop() is self._loop
 
     def _start(self) -> None:
         if not self._is_cancelled:
@@ -229,6 +236,34 @@ class _Errand:
                 adopt_variables(self._context)
 
 
+class _Favour:
+    """A plain function that something else than middleware has the worker run, and the future of its result."""
+
+    def __init__(self, function: Callable[[], Any], future: concurrent.futures.Future[Any]) -> None:
+        self.wait_inside: _Wait | None = None
+        self._function = function
+        self._future: concurrent.futures.Future[Any] | None = future
+
+    @property
+    def is_cancelled(self) -> bool:
+        return self._future is not None and self._future.cancelled()
+
+    def run(self) -> None:
+        """Run the function, in the worker. What is no ``Exception`` interrupts the worker, and goes up there."""
+        future = self._future
+        if future is None or not future.set_running_or_notify_cancel():
+            return
+        try:
+            result = self._function()
+        except Exception as error:
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+        finally:
+            del future
+            self._future = None  # which the traceback of an exception would hold, and it the exception
+
+
 _wait: Final[contextvars.ContextVar[_Wait]] = contextvars.ContextVar("pysoa_wait_of_worker")
 
 
@@ -256,3 +291,20 @@ def _in_worker(task: Task) -> Task:
         return await result if isinstance(result, CoroutineType) else result
 
     return call
+
+
+def ask_worker(function: Callable[[], Any], future: concurrent.futures.Future[Any]) -> bool:
+    """Have the worker run a function that waits for the coroutine which calls this, or for the one that began its task.
+
+    Args:
+        function: what to run; it brings its context along.
+        future: gets the result.
+
+    Returns:
+        Whether the worker will run it: not if none waits, or waits no longer.
+    """
+    wait = _wait.get(None)
+    if wait is None or not wait.takes_errands():
+        return False
+    wait.errands.put(_Favour(function, future))
+    return True

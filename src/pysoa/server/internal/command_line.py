@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pysoa.common.logging import PySOALogContextFilter
 from pysoa.server.internal.old_ways import make_server_of
+from pysoa.server.internal.upkeep import keep_from_children
 
 if TYPE_CHECKING:
     from pysoa.server.server import Server
@@ -155,6 +156,7 @@ def load_django_settings() -> Any:
 def detach() -> None:
     """Go on in a forked child; the parent prints its process id and ends."""
     sys.stdout.flush()  # what is still to be written is not for both to write
+    keep_from_children()
     process_id = os.fork()
     if process_id > 0:
         sys.stdout.write(f"PID={process_id}\n")  # in one piece, unlike print: the child may write, too

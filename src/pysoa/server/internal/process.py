@@ -257,7 +257,7 @@ class ServerProcess:
         steps: list[Callable[[], object]] = [server.teardown, self._record_shutdown]
         if server._async_event_loop_thread.is_used:
             steps.append(server._async_event_loop_thread.join)
-        steps.append(server.transport.close)
+        steps += [server._upkeep.end, server.transport.close]
         if server._shared_client is not None:
             steps.append(server._shared_client.close)
         if self.heartbeat is not None:

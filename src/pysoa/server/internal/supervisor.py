@@ -30,6 +30,7 @@ from pysoa.common.old_names import warn_user
 from pysoa.server.internal.notes import JobNotes, inherited_notes
 from pysoa.server.internal.old_ways import takes
 from pysoa.server.internal.signals import ShutdownSignals, Verdict
+from pysoa.server.internal.upkeep import keep_from_children
 
 __all__ = ("RESPAWN_PAUSES_IN_SECONDS", "Supervisor", "pause_before_respawn", "supervise")
 
@@ -259,6 +260,7 @@ def supervise(
             f"cores available ({cores} cores). Capping number of forks at {cores * _WORKERS_PER_CORE}."
         )
         workers = cores * _WORKERS_PER_CORE
+    keep_from_children()
     Supervisor(
         server_class.main,
         workers,

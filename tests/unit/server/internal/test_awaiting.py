@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import gc
+import threading
 import weakref
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from pysoa.server.internal.awaiting import CoroutineWaiter
+from pysoa.server.internal.awaiting import CoroutineWaiter, ask_worker
 from pysoa.server.internal.event_loop import AsyncEventLoopThread
 
 
@@ -136,5 +137,112 @@ def test_a_failed_wait_leaves_no_reference_cycle(waiter: CoroutineWaiter) -> Non
         waiter.wait_for(give(2))  # the loop lets go of the first only now
 
         assert reference() is None
+    finally:
+        gc.enable()
+
+
+class Favours(concurrent.futures.Executor):
+    """Has the worker run what it is given, or says that it will not."""
+
+    def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> concurrent.futures.Future[Any]:
+        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        if not ask_worker(lambda: function(*args, **kwargs), future):
+            future.set_result("no worker")
+        return future
+
+
+async def ask(function: Any, *args: Any) -> Any:
+    return await asyncio.get_running_loop().run_in_executor(Favours(), function, *args)
+
+
+def test_the_worker_does_what_it_is_asked_for_by_the_coroutine_that_it_waits_for(waiter: CoroutineWaiter) -> None:
+    async def coroutine() -> Any:
+        own = [await ask(threading.get_ident), *await asyncio.gather(ask(threading.get_ident), ask(int, "3"))]
+        with pytest.raises(ValueError, match="invalid literal"):
+            await ask(int, "x")
+        return own, threading.get_ident()
+
+    (first, second, number), loop = waiter.wait_for(coroutine())
+
+    assert first == second == threading.get_ident() != loop
+    assert number == 3
+
+
+def test_what_the_worker_is_asked_for_may_wait_for_coroutines(waiter: CoroutineWaiter) -> None:
+    def wait() -> Any:
+        return waiter.wait_for(ask(threading.get_ident))
+
+    assert waiter.wait_for(ask(wait)) == threading.get_ident()
+
+
+def test_a_worker_that_waits_no_more_is_not_asked(waiter: CoroutineWaiter) -> None:
+    go_on: asyncio.Event
+    late: asyncio.Task[Any]
+
+    async def outliving() -> Any:
+        await go_on.wait()
+        return await ask(threading.get_ident)
+
+    async def coroutine() -> None:
+        nonlocal go_on, late
+        go_on = asyncio.Event()
+        late = asyncio.create_task(outliving())
+        await asyncio.sleep(0)
+
+    async def finish() -> Any:
+        go_on.set()
+        return await late
+
+    waiter.wait_for(coroutine())
+
+    assert waiter.wait_for(finish()) == "no worker"
+
+
+def test_a_worker_that_runs_a_loop_of_its_own_is_not_asked(waiter: CoroutineWaiter) -> None:
+    def run() -> Any:
+        return asyncio.run(ask(threading.get_ident))
+
+    assert waiter.wait_for(ask(run)) == "no worker"
+
+
+def test_what_interrupts_the_worker_while_it_does_so_goes_up_there(waiter: CoroutineWaiter) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    ended = []
+
+    async def coroutine() -> None:
+        try:
+            await ask(interrupted)
+        finally:
+            ended.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        waiter.wait_for(coroutine())
+
+    assert ended == [True]
+
+
+def test_a_failed_favour_leaves_no_reference_cycle(waiter: CoroutineWaiter) -> None:
+    class Fault(Exception):
+        pass
+
+    faults = [Fault()]
+    alive = weakref.ref(faults[0])
+
+    def fail() -> None:
+        raise faults.pop()
+
+    async def coroutine() -> None:
+        try:
+            await ask(fail)
+        except Fault:
+            return
+
+    gc.disable()
+    try:
+        waiter.wait_for(coroutine())
+        waiter.wait_for(give(1))  # until which the loop holds its last callback
+        assert alive() is None
     finally:
         gc.enable()

@@ -1,0 +1,1 @@
+"""For services that live in a Django project: caches, and the care of database connections."""

@@ -1,0 +1,1 @@
+"""A Django project with a service in it, for tests."""

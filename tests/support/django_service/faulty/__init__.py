@@ -1,0 +1,1 @@
+"""A database backend whose connections cannot be closed."""
