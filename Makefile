@@ -2,6 +2,7 @@
 # make test         all tests, on the newest dependencies           ARGS="-k name" for some of them
 # make check        format, lint, types, floors
 # make test-lowest  all tests, on the oldest dependencies allowed
+# make test-django  tests of Django on the releases of it that the others do not take, where Python allows
 # make test-matrix  all of the above tests, on each Python, broker and set of dependencies that is there
 # make bench        what a call costs beside the raw floor, NATS and gRPC   ARGS=--quick for the short run
 # make format       put the code into its format
@@ -20,7 +21,7 @@ ENVIRONMENT = $(PYTHON) scripts/environment.py
 WORK = --extras embedded,currency,django,fast,reload --groups test,lint --optional-groups web,postgres
 PYTEST = -m pytest -q -n $(JOBS) --dist worksteal
 
-.PHONY: help demo test check bench format test-lowest test-matrix clean python
+.PHONY: help demo test check bench format test-lowest test-django test-matrix clean python
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -56,6 +57,9 @@ format: python
 
 test-lowest: python
 	@$(PYTHON) scripts/matrix.py --jobs $(JOBS) --only lowest
+
+test-django: python
+	@$(PYTHON) scripts/matrix.py --jobs $(JOBS) --only django-5.2 --only django-newest
 
 test-matrix: python
 	@$(PYTHON) scripts/matrix.py --jobs $(JOBS)
