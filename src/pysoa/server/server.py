@@ -244,7 +244,6 @@ class Server(ServerAttributes, ServerReports):
         process.has_received = True
         if metrics is not NO_METRICS:
             self._record_state(is_running=True, is_busy=True)
-
         _push_log_context({**jobs.request_context(job_request), "request_id": request_id})
         # Tests may have put a transport here that has no more than it must.
         seconds_until = getattr(self.transport, "seconds_until", None)
