@@ -90,6 +90,30 @@ def test_a_service_without_settings_starts_with_a_broker_and_says_how_to_call_it
     assert not answers(url)
 
 
+def test_a_service_starts_again_when_its_code_changes(folder: Path, start_process: Callable[..., Process]) -> None:
+    alone = {"XDG_RUNTIME_DIR": str(folder), "REDIS_URL": ""}
+    process = start_dev(start_process, "doubles", "--reload", cwd=folder, env=alone)
+    process.wait_for_line("starting up")
+
+    def doubled() -> str:
+        outcome = pysoa("call", "doubles", "double", "number=1", env={"XDG_RUNTIME_DIR": str(folder)}, cwd=folder)
+        return outcome.output or outcome.said
+
+    assert doubled() == '{"double": 2}\n'
+    write(folder, "doubles", SERVICE.replace("* 2", "** 2 ="))
+    process.wait_for_line("^doubles cannot be imported: SyntaxError: ")
+    process.wait_for_line("The service cannot start. Waiting for a file to change.")
+    write(folder, "doubles", SERVICE.replace("* 2", "+ 41"))
+    process.wait_for_line("starting up", count=2)
+    assert doubled() == '{"double": 42}\n'
+    process.interrupt()
+
+    assert process.wait() == 0
+    assert "Traceback" not in process.output
+    assert process.output.count("broker: ") == 1
+    assert process.output.count("call it by") == 2
+
+
 def test_a_second_dev_shares_the_broker_of_the_first(folder: Path, start_process: Callable[..., Process]) -> None:
     alone = {"XDG_RUNTIME_DIR": str(folder), "REDIS_URL": ""}
     first = start_dev(start_process, "doubles", cwd=folder, env=alone)

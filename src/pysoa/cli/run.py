@@ -48,12 +48,12 @@ def run(
     class. The settings module has a dict SOA_SERVER_SETTINGS. A broker is never
     started: while it is away, workers wait and try again.
 
-    SIGTERM and Ctrl+C drain: what was taken is finished, then the process ends. A
-    second one, over a second later, ends it at once.
+    SIGTERM and Ctrl+C drain: what was taken is finished, then the process ends.
+    A second one, over a second later, ends it at once.
 
-    Of several workers, one that dies is started again, for ever, after pauses of
-    up to 2 seconds. --no-respawn starts none again, and the command ends with the
-    last; --give-up-after 5 does so for a worker that has died 5 times in a row.
+    Of several workers, one that dies is started again, for ever, after pauses
+    of up to 2 seconds. --no-respawn starts none again, and the command ends with
+    the last; --give-up-after 5 does so for one that has died 5 times in a row.
 
     With --concurrency 1 each worker serves one job after another, as in 1.x. With
     more it has an asyncio loop with so many jobs under way at a time: for actions

@@ -25,11 +25,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any, Final, NoReturn
 
+from pysoa import utils
 from pysoa.common.clock import monotonic
 from pysoa.server.internal.signals import handled
 from pysoa.server.internal.watching import RUN_MAIN, WatchedFiles, files_of, process_began
 
-__all__ = ("AbstractReloader", "NEED_RELOAD_EXIT_CODE", "get_reloader", "is_copy")
+__all__ = ("AbstractReloader", "NEED_RELOAD_EXIT_CODE", "get_reloader", "is_copy", "main_module_name")
 
 NEED_RELOAD_EXIT_CODE: Final = 3
 """What a copy ends with when another is to be started."""
@@ -45,6 +46,12 @@ _SECONDS_TO_START: Final = 10.0
 def is_copy() -> bool:
     """Whether this process is the copy, which is to run the service."""
     return os.environ.get(RUN_MAIN) == "true"
+
+
+def main_module_name() -> str:
+    """The module that ``python -m`` was told to run; empty if this program was started in another way."""
+    arguments = utils.get_python_interpreter_arguments()
+    return arguments[arguments.index("-m") + 1] if "-m" in arguments[:-1] else ""
 
 
 def get_reloader(
@@ -111,17 +118,21 @@ class AbstractReloader(abc.ABC):
         else:
             self._run_copies()
 
-    def wait_for_mending(self, error: BaseException) -> NoReturn:
+    def wait_for_mending(self, error: BaseException, told: str | None = None) -> NoReturn:
         """In a copy that cannot start: tell why, wait for a change, and end to be started again.
 
         Args:
             error: what has kept it from starting.
+            told: what is told of that, in place of its traceback.
 
         Raises:
             SystemExit: the end.
         """
         self._end_on_signals()
-        traceback.print_exception(error)
+        if told is None:
+            traceback.print_exception(error)
+        else:
+            print(told, file=sys.stderr)
         print("The service cannot start. Waiting for a file to change.", flush=True)
         self._files.add(files_of(error))
         self._start_watching()

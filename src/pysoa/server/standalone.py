@@ -115,7 +115,7 @@ def _run(arguments: argparse.Namespace, server_getter: Callable[[], Any]) -> Non
     from pysoa.server import autoreload
 
     reloader = autoreload.get_reloader(
-        _main_module_name(), arguments.use_file_watcher, signal_forks=arguments.fork_processes > 1
+        autoreload.main_module_name(), arguments.use_file_watcher, signal_forks=arguments.fork_processes > 1
     )
     try:
         # In the original, too: it should end at once if the service cannot be started at all.
@@ -145,12 +145,6 @@ def _serve(arguments: argparse.Namespace, server_class: Any) -> None:
         respawn=not arguments.no_respawn,
         give_up_after=arguments.give_up_after,
     )
-
-
-def _main_module_name() -> str:
-    """The module that ``python -m`` was told to run; empty if this program was started in another way."""
-    arguments = utils.get_python_interpreter_arguments()
-    return arguments[arguments.index("-m") + 1] if "-m" in arguments[:-1] else ""
 
 
 def _go_to_background_if_told() -> None:
