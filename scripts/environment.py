@@ -1,7 +1,7 @@
 """Makes a virtual environment for work on this repository, or brings it up to date.
 
 Usage: python scripts/environment.py FOLDER [--extras A,B] [--groups A,B] [--optional-groups A,B] [--constraints FILE]
-       [--force REQUIREMENT]
+       [--force REQUIREMENT] [--apart FILE]
        python scripts/environment.py FOLDER --without-package FILE
 
 It needs pip and nothing else. A stamp in the environment remembers what went into it, so that a second run with
@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--optional-groups", default="", help="dependency groups to install where that is possible")
     parser.add_argument("--constraints", type=Path, help="file with the versions to take")
     parser.add_argument("--force", action="append", default=[], help="a requirement to install against pip's judgement")
+    parser.add_argument("--apart", type=Path, help="file of requirements to install apart, where that is possible")
     parser.add_argument("--without-package", type=Path, help="file of requirements to install, and nothing else")
     options = parser.parse_args()
     make(
@@ -39,6 +40,7 @@ def main() -> None:
         optional_groups=tuple(filter(None, options.optional_groups.split(","))),
         constraints=options.constraints,
         force=tuple(options.force),
+        apart=options.apart,
         without_package=options.without_package,
     )
 
@@ -51,12 +53,15 @@ def make(
     optional_groups: tuple[str, ...] = (),
     constraints: Path | None = None,
     force: tuple[str, ...] = (),
+    apart: Path | None = None,
     without_package: Path | None = None,
 ) -> Path:
     """Make or update the environment with the Python that runs this, and return the path of its Python.
 
     What the file ``without_package`` requires takes the place of the package and of all that belongs to it. Exits with
-    pip's own words if it fails. What optional groups need may be missing: the next run tries again.
+    pip's own words if it fails. What optional groups need may be missing: the next run tries again. What the
+    file ``apart`` requires, which may be missing, too, goes into a folder of that name, without its own dependencies:
+    only a process that has the folder on its ``PYTHONPATH`` sees it.
     """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     target = f"{ROOT}[{','.join(extras)}]" if extras else str(ROOT)
@@ -68,7 +73,8 @@ def make(
     if without_package is not None:
         requirements = without_package.read_text().split()
     optional = {group: project["dependency-groups"][group] for group in optional_groups}
-    ingredients = [sys.version, requirements, optional, force]
+    requirements_apart = apart.read_text().split() if apart else []
+    ingredients = [sys.version, requirements, optional, force, requirements_apart]
     if without_package is None:
         ingredients += [project["project"], project["build-system"]]
     ingredients.append(constraints.read_text() if constraints else "")
@@ -88,6 +94,11 @@ def make(
     missing = [group for group, needed in optional.items() if not pip(python, *requirements, *needed)]
     for requirement in force:
         install(python, "--upgrade", "--no-deps", requirement)
+    if requirements_apart:
+        limits = ["--constraint", str(constraints)] if constraints else []
+        alone = ["--upgrade", "--no-deps", "--target", str(folder / "apart"), *limits]
+        if not pip(python, *alone, *requirements_apart):
+            missing.append(str(apart))
     if missing:
         print(
             f"{folder}: without {', '.join(missing)}, which pip could not install; their tests are skipped", flush=True

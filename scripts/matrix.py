@@ -111,6 +111,7 @@ def run(one: Set, jobs: str) -> str:
     environment = ROOT / ".venvs" / (one.name if one.server is None else "newest")
     command = [python, "scripts/environment.py", str(environment.relative_to(ROOT)), "--groups", "test"]
     command += ["--extras", ",".join(("embedded", "currency", "django", *one.extras))]
+    command += ["--apart", "tests/functional/data/requirements.txt"]
     # The oldest web frameworks are not ours to support.
     command += ["--constraints", str(one.constraints)] if one.constraints else []
     command += ["--optional-groups", "postgres" if one.constraints or one.tests == OF_DJANGO else "web,postgres"]

@@ -134,6 +134,17 @@ def python(*arguments: str) -> tuple[str, ...]:
     return (sys.executable, *arguments)
 
 
+def packages_of_the_first_pysoa() -> dict[str, str]:
+    """The environment in which a process has Conformity, pymetrics and six; these tests run without them.
+
+    Skips the test where ``scripts/environment.py`` could not install them.
+    """
+    folder = Path(sys.prefix) / "apart"
+    if not (folder / "conformity").is_dir() or not (folder / "pymetrics").is_dir():
+        pytest.skip(f"Conformity and pymetrics are not in {folder}")
+    return {"PYTHONPATH": str(folder)}
+
+
 def children_of(pid: int) -> set[int]:
     """Process ids of the children of a process; those that have ended and wait to be collected are left out."""
     return {child for child, parent, state in _process_table() if parent == pid and state != "Z"}

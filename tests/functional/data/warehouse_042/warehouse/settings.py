@@ -25,11 +25,39 @@ SOA_SERVER_SETTINGS = {
             },
             'transport_cache_time_in_seconds': 60,
         },
+        'orders': {
+            'transport': {
+                'path': 'pysoa.common.transport.redis_gateway.client:RedisClientTransport',
+                'kwargs': dict(_REDIS, receive_timeout_in_seconds=10),
+            },
+            'middleware': [
+                {'path': 'warehouse.middleware:SignedClientMiddleware', 'kwargs': {'signature': 'warehouse'}},
+            ],
+        },
     },
     'logging': {
+        'version': 1,
+        'formatters': {
+            'console': {'format': '%(service_name)s [%(correlation_id)s %(request_id)s] %(name)s: %(message)s'},
+        },
         'filters': {
             'pysoa_logging_context_filter': {'()': 'pysoa.server.logging.PySOALogContextFilter'},
         },
+        'handlers': {
+            'console': {
+                'level': 'INFO',
+                'class': 'logging.StreamHandler',
+                'formatter': 'console',
+                'filters': ['pysoa_logging_context_filter'],
+            },
+        },
+        'root': {'handlers': ['console'], 'level': 'INFO'},
     },
     'harakiri': {'timeout': 60, 'shutdown_grace': 5},
+    'request_log_success_level': 'INFO',
+    'request_log_error_level': 'WARNING',
+    'metrics': {
+        'path': 'warehouse.metrics:FileRecorder',
+        'kwargs': {'config': {'folder': os.environ['WAREHOUSE_RUN_FOLDER']}},
+    },
 }
