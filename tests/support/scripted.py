@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -123,3 +124,22 @@ def run_script(server: Any, *script: Any) -> list[Body]:
     server.transport.when_empty = shut_down
     server.run()
     return [sent.body for sent in server.transport.sent]
+
+
+def answer_in_loop(server_class: type[Server], request: Any, meta: Body | None = None, **settings: Any) -> Any:
+    """Have a server handle a request in an event loop; the body of the response, None where there is none."""
+    path = "pysoa.common.transport.local:LocalServerTransport"
+    checked = server_class.settings_class({"transport": {"path": path}, "concurrency": 4, **settings})
+    answers: list[Any] = []
+
+    async def serve() -> None:
+        server: Any = server_class(checked)
+        engine = await server._process.start_engine()
+        engine.transport.give[7] = answers.append
+        try:
+            await engine.handle(7, meta or {}, request)
+        finally:
+            await server._process.end_engine(engine)
+
+    asyncio.run(serve())
+    return answers[0].body if answers else None

@@ -36,6 +36,7 @@ from pysoa.common.types import (
     job_response_message,
 )
 from pysoa.server import jobs
+from pysoa.server.action.switched import SwitchedAction
 from pysoa.server.coroutine import Coroutine
 from pysoa.server.errors import JobError
 from pysoa.server.internal.harakiri import HarakiriInterrupt
@@ -104,6 +105,7 @@ class AsyncServer:
         self._pre_hook = self._hook("perform_pre_request_actions", server.metrics is not NO_METRICS)
         self._post_hook = self._hook("perform_post_request_actions", bool(server.settings["heartbeat_file"]))
         server._async_server = self
+        server._start_task = self.run_coroutine
 
     def _hook(self, name: str, does_something: bool) -> Callable[[], Any] | None:
         """A hook that is called for each request; None where it is the server's own and has nothing to do."""
@@ -351,9 +353,8 @@ class AsyncServer:
         """
         name_token = _push_log_action((name, _log_action()))
         try:
-            if is_async := is_async_action(process):
-                request.use_async_client(self.run_coroutine)
-            else:
+            is_async = request.suit(process)
+            if not is_async:
                 process, is_async = self._step(name, process)
             if self._middleware:
                 wraps = [(each.action, wrap_is_async) for each, wrap_is_async in self._middleware]
@@ -368,10 +369,23 @@ class AsyncServer:
             _pop_log_action(name_token)
 
     def _step(self, name: str, process: Task) -> tuple[Task, bool]:
-        """How a plain action is run, and whether that is to be awaited."""
-        if self._all_blocking or getattr(process, "blocking", False):
+        """How an action is run that is not known to be asynchronous, and whether that is to be awaited."""
+        is_blocking = getattr(process, "blocking", False)
+        is_switched = isinstance(process, SwitchedAction) and type(process).__call__ is SwitchedAction.__call__
+        if is_switched and not is_blocking:
+            return functools.partial(self._in_variant, name, process), True
+        if is_blocking or self._all_blocking:
             return functools.partial(self._in_thread, name, process), True
         return functools.partial(self._in_loop, name, process), False
+
+    async def _in_variant(self, name: str, switched: Any, request: Any) -> Any:
+        """Run the action that the switches choose, which middleware may have changed by now, as is its own way."""
+        process: Any = switched.chosen_action(request)
+        is_async = request.suit(process)
+        if not is_async:
+            process, is_async = self._step(name, process)
+        response = process(request)
+        return await response if is_async or isinstance(response, CoroutineType) else response
 
     def _failed_action(self, name: str, error: BaseException) -> ActionResponse:
         """What an action answers that has raised.

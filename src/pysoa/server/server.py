@@ -49,7 +49,6 @@ from pysoa.server.types import (
     EnrichedJobRequest,
     IntrospectionActionType,
     RunCoroutine,
-    is_async_action,
 )
 
 if TYPE_CHECKING:
@@ -115,6 +114,7 @@ class Server(ServerAttributes, ServerReports):
             [*self._upkeep.coroutine_middleware, *_instances(settings["coroutine_middleware"])]
         )
         self._run_coroutine = self._async_event_loop_thread.run_coroutine
+        self._start_task: RunCoroutine = self._async_event_loop_thread.create_task  # for asynchronous actions
         self._waiter = CoroutineWaiter(self._async_event_loop_thread)
         self._middleware: list[ServerMiddleware] = _instances(settings["middleware"])
         execute_job: ServerMiddlewareJobTask = self.execute_job
@@ -343,8 +343,7 @@ class Server(ServerAttributes, ServerReports):
                 run.record(ActionResponse(name, [jobs.unknown_action_error(name)]))
                 continue
             request = self._request_for(waiting, job_request, switches)
-            if is_async_action(process):
-                request.use_async_client(self._async_event_loop_thread.create_task)
+            request.suit(process)
             if self._action_wraps:
                 process = self._waiter.stack(self._action_wraps, process)
 

@@ -54,6 +54,9 @@ class ActionServer(Protocol):
 
     def make_async_client(self, context: Context) -> AsyncClient: ...
 
+    @property
+    def _start_task(self) -> RunCoroutine: ...
+
 
 _new: Callable[[type[Any]], Any] = object.__new__
 
@@ -210,10 +213,18 @@ class EnrichedActionRequest(ActionRequest):
         del self.client
         self._job_request = job_request
 
-    def use_async_client(self, run_coroutine: RunCoroutine) -> None:
-        """Have an ``AsyncClient`` for client, for an action that can await it and what ``run_coroutine`` gives."""
-        self._client_is_async = True
-        self.run_coroutine = run_coroutine
+    def suit(self, action: Any) -> bool:
+        """Suit the action that is to answer, and say whether that is asynchronous.
+
+        Such an action has an ``AsyncClient``, and can await what ``run_coroutine`` gives.
+        """
+        is_async = is_async_action(action)
+        server: ActionServer | None = self._server
+        if is_async and not self._client_is_async and server is not None:
+            self.__dict__.pop("client", None)  # middleware may have asked for it
+            self._client_is_async = True
+            self.run_coroutine = server._start_task
+        return is_async
 
     def _make_client(self) -> Any:
         job_request: EnrichedJobRequest | None = self._job_request

@@ -19,7 +19,7 @@ from pysoa.server.errors import ActionError, JobError
 from pysoa.server.middleware import AsyncServerMiddleware, ServerMiddleware
 from pysoa.server.server import Server
 from pysoa.server.types import EnrichedActionRequest
-from tests.support.scripted import job
+from tests.support.scripted import answer_in_loop, job
 
 SEEN: list[Any] = []
 
@@ -140,27 +140,8 @@ def answer_of(
     request: Any, meta: Body, *, middleware: tuple[type, ...] = (), server_class: type[Server] = OurServer
 ) -> Any:
     """The body of the response to a request; None where there is none."""
-    settings = server_class.settings_class(
-        {
-            "transport": {"path": "pysoa.common.transport.local:LocalServerTransport"},
-            "middleware": [{"path": f"{__name__}:{each.__name__}"} for each in middleware],
-            "harakiri": {"timeout": 1, "shutdown_grace": 1},
-            "concurrency": 4,
-        }
-    )
-    answers: list[Any] = []
-
-    async def serve() -> None:
-        server: Any = server_class(settings)
-        engine = await server._process.start_engine()
-        engine.transport.give[7] = answers.append
-        try:
-            await engine.handle(7, meta, request)
-        finally:
-            await server._process.end_engine(engine)
-
-    asyncio.run(serve())
-    return answers[0].body if answers else None
+    paths = [{"path": f"{__name__}:{each.__name__}"} for each in middleware]
+    return answer_in_loop(server_class, request, meta, middleware=paths, harakiri={"timeout": 1, "shutdown_grace": 1})
 
 
 def without_tracebacks(body: Any) -> Any:

@@ -35,6 +35,8 @@ class _DefaultAction:
 class SwitchedAction(ActionInterface):
     """Runs one of several actions: the first whose switch is active in the request.
 
+    How that one is run is its own affair: it may be asynchronous or ``blocking``, whatever the others are.
+
     Without an active switch it is the one under ``DEFAULT_ACTION``, wherever that stands, or else the last one.
     Switch 0 is never active.
 
@@ -74,9 +76,14 @@ class SwitchedAction(ActionInterface):
         last_resort: Callable[[Any], Any] = action if default is None else default
         return last_resort
 
+    def chosen_action(self, request: EnrichedActionRequest) -> Any:
+        """The action that the switches of the request choose, made with the settings."""
+        return self.get_uninitialized_action(request)(self.settings)
+
     def __call__(self, action_request: EnrichedActionRequest) -> Any:
         """Run the action that the switches choose; an asynchronous one gives back a coroutine."""
-        action = self.get_uninitialized_action(action_request)(self.settings)
+        action = self.chosen_action(action_request)
+        action_request.suit(action)
         return action(action_request)
 
 

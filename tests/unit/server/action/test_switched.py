@@ -22,11 +22,17 @@ def variant(letter: str) -> Any:
     return lambda settings: lambda request: ActionResponse(request.action, body={"variant": letter, "of": settings})
 
 
+class Numbered:
+    def __int__(self) -> int:
+        return 13
+
+
 class WithDefault(SwitchedAction):
     switch_to_action_map = (
         (SwitchedAction.DEFAULT_ACTION, variant("c")),
         (7, variant("a")),
         (Switch.ELEVEN, variant("b")),
+        (Numbered(), variant("d")),
     )
 
 
@@ -34,7 +40,7 @@ class WithoutDefault(SwitchedAction):
     switch_to_action_map = ([7, variant("a")], (11, variant("c")))
 
 
-def run(action_class: type[SwitchedAction], switches: Iterable[int]) -> Any:
+def run(action_class: type[SwitchedAction], switches: Iterable[Any]) -> Any:
     request = EnrichedActionRequest("switched", {}, switches=switches)  # type: ignore[arg-type]
     return action_class("settings")(request).body["variant"]  # type: ignore[arg-type]
 
@@ -45,6 +51,9 @@ def run(action_class: type[SwitchedAction], switches: Iterable[int]) -> Any:
         (WithDefault, [], "c"),
         (WithDefault, [7], "a"),
         (WithDefault, [11], "b"),
+        (WithDefault, [13], "d"),
+        (WithDefault, [Numbered()], "d"),
+        (WithDefault, [Switch.ELEVEN], "b"),
         (WithDefault, [11, 7], "a"),
         (WithDefault, [99], "c"),
         (WithoutDefault, [], "c"),
@@ -54,7 +63,7 @@ def run(action_class: type[SwitchedAction], switches: Iterable[int]) -> Any:
         (WithoutDefault, [99], "c"),
     ],
 )
-def test_the_first_active_switch_chooses(action_class: type[SwitchedAction], switches: list[int], chosen: str) -> None:
+def test_the_first_active_switch_chooses(action_class: type[SwitchedAction], switches: list[Any], chosen: str) -> None:
     assert run(action_class, switches) == chosen
 
 
