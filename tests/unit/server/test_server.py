@@ -8,7 +8,8 @@ import pytest
 
 from pysoa.client.client import Client
 from pysoa.common.transport.base import ReceivedMessage
-from pysoa.common.types import ActionResponse, JobResponse
+from pysoa.common.types import ActionResponse, Body, JobResponse
+from pysoa.server.action.introspection import IntrospectionAction
 from pysoa.server.server import Server
 from pysoa.server.types import EnrichedActionRequest, EnrichedJobRequest
 from tests.support.scripted import answer, job, make_server
@@ -106,6 +107,25 @@ def test_a_server_may_have_an_introspection_action_of_its_own() -> None:
     response = answer(server, job("introspect"))
 
     assert response["actions"][0]["body"] == {"service": "x"}
+
+
+def test_the_introspection_action_of_a_server_may_be_a_class_that_extends_the_built_in_one() -> None:
+    class Shouting(IntrospectionAction):
+        def run(self, request: EnrichedActionRequest) -> Body:
+            body = super().run(request)
+            return {**body, "documentation": str(body["documentation"]).upper()}
+
+    class Introspecting(Server):
+        """A quiet service."""
+
+        service_name = "x"
+        introspection_action = Shouting
+        action_class_map = {"echo": EchoAction}
+
+    response = answer(make_server(Introspecting), job("introspect"))
+
+    body = response["actions"][0]["body"]
+    assert (body["documentation"], body["action_names"]) == ("A QUIET SERVICE.", ["echo", "introspect", "status"])
 
 
 def test_a_bound_method_can_be_an_action() -> None:

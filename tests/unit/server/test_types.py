@@ -229,6 +229,9 @@ def test_a_request_without_a_server_cannot_call_local_actions() -> None:
 
     assert [error.code for error in raised.value.errors] == ["SERVER_ERROR"]
 
+    response = EnrichedActionRequest("outer").call_local_action("inner", {}, raise_action_errors=False)
+    assert response == ActionResponse("inner", errors=raised.value.errors)
+
 
 def test_other_exceptions_of_local_actions_pass() -> None:
     with pytest.raises(ValueError, match="kaboom"):

@@ -133,6 +133,19 @@ def test_a_description_goes_before_a_docstring() -> None:
     assert introspect(action_name="echo")["actions"]["echo"]["documentation"] == "Returns the body"
 
 
+def test_a_docstring_is_told_as_it_stands() -> None:
+    class Long(VariantA):
+        """First line.
+
+        More.
+        """
+
+    class WithLong(Service):
+        action_class_map: ClassVar[Any] = {"long": Long}
+
+    assert introspect(WithLong, action_name="long")["actions"]["long"]["documentation"] == Long.__doc__
+
+
 def test_one_action_is_described_alone() -> None:
     assert introspect(action_name="function") == {"action_names": ["function"], "actions": {"function": NOTHING}}
 

@@ -101,6 +101,15 @@ def test_checks_run_in_the_order_of_their_names_and_tell_what_they_find() -> Non
     }
 
 
+@pytest.mark.parametrize("nothing", [None, [], (), False, 0, ""])
+def test_a_check_that_finds_nothing_may_say_so_in_any_way(nothing: Any) -> None:
+    class Checked(Status):
+        def check_disk(self, request: EnrichedActionRequest) -> Any:
+            return nothing
+
+    assert Checked()(request()).body["healthcheck"] == {"errors": [], "warnings": [], "diagnostics": {}}
+
+
 def test_diagnostics_begin_empty_in_each_run() -> None:
     class Checked(Status):
         def check_disk(self, request: EnrichedActionRequest) -> None:

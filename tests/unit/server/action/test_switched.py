@@ -36,6 +36,14 @@ class WithDefault(SwitchedAction):
     )
 
 
+class WithDefaultBetween(SwitchedAction):
+    switch_to_action_map = [
+        (7, variant("a")),
+        (SwitchedAction.DEFAULT_ACTION, variant("c")),
+        (11, variant("b")),
+    ]
+
+
 class WithoutDefault(SwitchedAction):
     switch_to_action_map = ([7, variant("a")], (11, variant("c")))
 
@@ -56,6 +64,9 @@ def run(action_class: type[SwitchedAction], switches: Iterable[Any]) -> Any:
         (WithDefault, [Switch.ELEVEN], "b"),
         (WithDefault, [11, 7], "a"),
         (WithDefault, [99], "c"),
+        (WithDefaultBetween, [], "c"),
+        (WithDefaultBetween, [11], "b"),
+        (WithDefaultBetween, [99], "c"),
         (WithoutDefault, [], "c"),
         (WithoutDefault, [7], "a"),
         (WithoutDefault, [11], "c"),
@@ -79,6 +90,19 @@ def test_the_chosen_action_gets_the_settings() -> None:
     response = WithDefault("the settings")(EnrichedActionRequest("switched", {}))  # type: ignore[arg-type]
 
     assert response.body["of"] == "the settings"
+
+
+def test_the_choice_can_be_asked_for_and_overridden() -> None:
+    class Reversed(WithoutDefault):
+        def get_uninitialized_action(self, request: EnrichedActionRequest) -> Any:
+            chosen = super().get_uninitialized_action(request)
+            return next(action for _, action in self.switch_to_action_map if action is not chosen)
+
+    assert (
+        WithoutDefault().get_uninitialized_action(EnrichedActionRequest("switched", {}))
+        is (WithoutDefault.switch_to_action_map[1][1])
+    )
+    assert run(Reversed, [7]) == "c"
 
 
 def test_the_default_is_like_no_switch_of_a_request() -> None:
