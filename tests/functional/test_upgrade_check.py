@@ -23,6 +23,7 @@ MUST, WARNS, KNOW = "must change", "works with a warning", "worth knowing"
 
 IN_WAREHOUSE = {
     ("setup.py", 8): MUST,
+    ("warehouse/metrics.py", 6): WARNS,
     ("warehouse/middleware.py", 7): WARNS,
     ("warehouse/middleware.py", 13): WARNS,
     ("warehouse/middleware.py", 14): WARNS,
@@ -77,7 +78,7 @@ def severities(outcome: Outcome) -> dict[tuple[str, int], str]:
 @pytest.mark.parametrize(
     ("service", "expected", "summary"),
     [
-        (WAREHOUSE, IN_WAREHOUSE, "9 files read: 2 must change, 19 work with a warning, 1 worth knowing"),
+        (WAREHOUSE, IN_WAREHOUSE, "9 files read: 2 must change, 23 work with a warning, 1 worth knowing"),
         (ORDERS, IN_ORDERS, "12 files read: 8 must change, 0 work with a warning, 6 worth knowing"),
     ],
     ids=["0.42", "1.4.9"],

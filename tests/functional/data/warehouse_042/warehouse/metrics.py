@@ -3,8 +3,10 @@ from __future__ import unicode_literals
 import os
 import time
 
+from pysoa.common.metrics import Counter, MetricsRecorder, Timer, TimerResolution
 
-class FileCounter(object):
+
+class FileCounter(Counter):
     def __init__(self, name):
         self.name = name
         self.value = 0
@@ -13,22 +15,19 @@ class FileCounter(object):
         self.value += amount
 
 
-class FileTimer(FileCounter):
+class FileTimer(Timer):
+    def __init__(self, name):
+        self.name = name
+        self.value = 0
+
     def start(self):
         self.started = time.time()
 
     def stop(self):
-        self.increment(time.time() - self.started)
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, exc_type, exc_value, traceback):
-        self.stop()
+        self.value += time.time() - self.started
 
 
-class FileRecorder(object):
+class FileRecorder(MetricsRecorder):
     def __init__(self, config):
         self.folder = config['folder']
         self.metrics = []
@@ -37,7 +36,7 @@ class FileRecorder(object):
         self.metrics.append(FileCounter(name))
         return self.metrics[-1]
 
-    def timer(self, name, resolution=1000, **kwargs):
+    def timer(self, name, resolution=TimerResolution.MILLISECONDS, **kwargs):
         self.metrics.append(FileTimer(name))
         return self.metrics[-1]
 
