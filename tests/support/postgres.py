@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.processes import Process
 
-_SETTINGS = {"fsync": "off", "listen_addresses": "", "max_connections": "60", "log_min_messages": "warning"}
+_SETTINGS = {"fsync": "off", "listen_addresses": "", "max_connections": "200", "log_min_messages": "warning"}
 
 
 def programs() -> Path | None:
