@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from pysoa.client.errors import CallActionError, CallJobError
 from pysoa.common.protocol.envelope import LIFE_AFTER_TIMEOUT_IN_SECONDS
-from pysoa.common.switches import Switch, get_switch
+from pysoa.common.switches import Switch, get_switch, is_switch
 from pysoa.common.transport.errors import (
     DeadlinePassed,
     InvalidMessageError,
@@ -243,12 +243,20 @@ def make_context(
     return context
 
 
-def _union(*several: Iterable[Switch] | None) -> list[int]:
-    union: set[int] = set()
-    for switches in several:
+def _union(
+    base: Iterable[Switch] | None, argument: Iterable[Switch] | None, extra: Iterable[Switch] | None = None
+) -> list[int]:
+    union: set[Any] = set()
+    for switches in (base, argument, extra):
         if switches:
-            union.update([switch if type(switch) is int else get_switch(switch) for switch in switches])
+            is_argument = switches is argument
+            union.update([switch if type(switch) is int else _number(switch, is_argument) for switch in switches])
     return list(union)
+
+
+def _number(switch: Switch, is_argument: bool) -> Any:
+    # What is no switch is a mistake in an argument; in a context it is for the server to refuse.
+    return get_switch(switch) if is_argument or is_switch(switch) else switch
 
 
 def is_suppressed(job_request: JobRequest) -> bool:

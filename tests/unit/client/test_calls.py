@@ -134,6 +134,10 @@ def test_what_is_no_switch_is_a_mistake_of_the_caller() -> None:
         context(None, None, ["1"])
 
 
+def test_what_is_no_switch_in_a_context_is_left_to_the_server() -> None:
+    assert set(context({"switches": ["a", 1]}, {"switches": ["b"]}, [2])["switches"]) == {"a", 1, "b", 2}
+
+
 def test_nothing_that_the_caller_gives_is_changed() -> None:
     base: dict[Any, Any] = {"switches": [1], 5: "five"}
     extra: dict[Any, Any] = {"switches": [2]}
