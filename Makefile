@@ -18,7 +18,7 @@ JOBS ?= $(shell cores=`getconf _NPROCESSORS_ONLN`; echo $$(( cores < 4 ? cores +
 ARGS ?=
 
 ENVIRONMENT = $(PYTHON) scripts/environment.py
-WORK = --extras embedded,currency,django,fast,reload --groups test,lint --optional-groups web,postgres \
+WORK = --extras embedded,currency,django,fast,reload,test-plans --groups test,lint --optional-groups web,postgres \
 	--apart tests/functional/data/requirements.txt
 PYTEST = -m pytest -q -n $(JOBS) --dist worksteal
 

@@ -110,7 +110,7 @@ def run(one: Set, jobs: str) -> str:
         return f"left out: no {one.server}"
     environment = ROOT / ".venvs" / (one.name if one.server is None else "newest")
     command = [python, "scripts/environment.py", str(environment.relative_to(ROOT)), "--groups", "test"]
-    command += ["--extras", ",".join(("embedded", "currency", "django", *one.extras))]
+    command += ["--extras", ",".join(("embedded", "currency", "django", "test-plans", *one.extras))]
     command += ["--apart", "tests/functional/data/requirements.txt"]
     # The oldest web frameworks are not ours to support.
     command += ["--constraints", str(one.constraints)] if one.constraints else []
