@@ -22,10 +22,10 @@ FLOORS = {
     "pysoa.common.transport": 2,
     "pysoa.client": 3,
     "pysoa.server": 4,
-    "pysoa.cli": 5,
     "pysoa.test": 5,
     "pysoa.observability": 5,
-    "pysoa.__main__": 6,
+    "pysoa.cli": 6,  # pysoa plan reads test plans
+    "pysoa.__main__": 7,
 }
 
 PURE = (

@@ -12,6 +12,7 @@ import click
 from pysoa.cli.call import call
 from pysoa.cli.demo import demo
 from pysoa.cli.dev import dev
+from pysoa.cli.plan import plan
 from pysoa.cli.run import run
 from pysoa.cli.terminal import EXIT_INTERRUPTED, Group, say
 from pysoa.cli.upgrade_check import upgrade_check
@@ -31,13 +32,14 @@ def pysoa() -> None:
     Run a service while you write it: pysoa dev my_service
     Call one of its actions:          pysoa call my_service square number=7
     Run it in production:             pysoa run my_service -s my_service.settings
+    Check its test plans:             pysoa plan check tests/plans
     Bring a service from 1.x to 2:    pysoa upgrade-check my_service
 
     `pysoa COMMAND --help` tells more.
     """
 
 
-for _command in (demo, dev, call, run, upgrade_check):
+for _command in (demo, dev, call, run, plan, upgrade_check):
     pysoa.add_command(_command)
 
 

@@ -10,7 +10,7 @@ from pysoa.version import __version__
 from tests.support.commands import Outcome, pysoa
 from tests.support.processes import ROOT
 
-COMMANDS = ("demo", "dev", "call", "run", "upgrade-check")
+COMMANDS = ("demo", "dev", "call", "run", "plan", "upgrade-check")
 HEAVY = {
     "asyncio",
     "attr",
@@ -51,6 +51,8 @@ def test_help_loads_click_and_nothing_heavy(command: tuple[str, ...]) -> None:
         (("dev",), "pysoa dev my_service"),
         (("call",), "pysoa call example square number=7"),
         (("run",), "pysoa run my_service -s my_service.settings --workers 4"),
+        (("plan",), "pysoa plan check tests/plans"),
+        (("plan", "check"), "pysoa plan check tests/plans"),
         (("upgrade-check",), "pysoa upgrade-check my_service tests requirements.txt"),
     ],
 )

@@ -187,6 +187,7 @@ class ServicePlanTestCase(PyTestServerTestCase, metaclass=ABCMeta):
                 raise StatusError(f'Duplicate test name "{case["name"]}" in fixture "{file_name}"')
             names.add(case["name"])
             function = cls._create_test_function(case["description"], fixture_name, case, test_fixture, results)
+            function.__name__ = f"plan__{fixture_name}__{case['name']}"
             is_first = not any(not data.skip for data in all_data)
             data = FixtureTestCaseData(
                 name=case["name"],
@@ -218,7 +219,6 @@ class ServicePlanTestCase(PyTestServerTestCase, metaclass=ABCMeta):
             self._run_fixture_test(fixture_name, test_case, test_fixture, test_fixture_results)
 
         test_function.__doc__ = description
-        test_function.__name__ = f"plan__{fixture_name}__{test_case['name']}"
         test_function._last_fixture_test = False  # type: ignore[attr-defined]
         return test_function
 

@@ -66,7 +66,7 @@ def put_place(
         action: name and index of the action that was run, if one was.
         values: what helps to see why.
     """
-    if place_of(error) is None:
+    if place_of(error) is None and isinstance(test_case, Mapping):
         line = _failed_line(error, test_case, action)
         first = test_case.get("line_number", 1)
         _keep(error, _PLACE, Place(str(test_case.get("fixture_file_name")), first, line or first, values))
