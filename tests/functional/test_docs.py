@@ -23,6 +23,7 @@ DOCS = ROOT / "docs"
 PAGES = sorted(page for page in DOCS.rglob("*.md") if page.parent.name != "tutorial")
 
 NOT_RUN = {
+    "pip install '/path/to/clone[test-plans]'": "there is no such path",
     "redis-cli DEL pysoa:presence.squares": "there need not be a redis-cli",
     "redis-cli DEL pysoa:presence.shop": "as above",
     "pysoa run shop.server -s shop.settings --workers 4": "the shop is the reader's own",

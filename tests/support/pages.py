@@ -3,6 +3,7 @@
 A page is run from top to bottom in one folder and, for its Python, in one process:
 
 * ``python``: a block whose first line is a comment with the name of a file becomes that file; others are run.
+* ``pysoa``: likewise becomes a file of test plans; others are only read.
 * ``text``: what the block before it prints.
 * ``console``: commands after ``$``, and what they print. ``...`` stands for any text, or alone for any lines.
 * ``sh``: commands of which no output is shown. Those that run a service do so until the end of the page.
@@ -27,7 +28,7 @@ from typing import Any, NamedTuple
 from tests.support.processes import ROOT, Process
 
 _FENCE = re.compile(r"^```(\w*)\s*$")
-_FILE_NAME = re.compile(r"^# ([\w/]+\.py)$")
+_FILE_NAME = re.compile(r"^# ([\w/]+\.(?:py|pysoa))$")
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 _SERVES = re.compile(r"^(pysoa (dev|run) |python -m [\w.]+ .*(-s|--settings) )")
@@ -63,7 +64,7 @@ class Block(NamedTuple):
     @property
     def file_name(self) -> str | None:
         """The name of the file that the block is, if it is one."""
-        match = _FILE_NAME.match(self.first_line) if self.language == "python" else None
+        match = _FILE_NAME.match(self.first_line) if self.language in ("python", "pysoa") else None
         return match[1] if match else None
 
 
@@ -184,8 +185,11 @@ class PageRun:
         for block in blocks_of(self._page):
             if block.first_line in self._not_run:
                 output = None
+            elif block.file_name is not None:
+                self._write(block.file_name, block.text)
+                output = None
             elif block.language == "python":
-                output = self._run_python(block)
+                output = self.run_code(block.text, block.line)
             elif block.language == "text" and output is not None:
                 self._compare(block.line, block.text, output)
                 output = None
@@ -193,13 +197,10 @@ class PageRun:
                 self._run_commands(block)
                 output = None
 
-    def _run_python(self, block: Block) -> str | None:
-        if block.file_name is not None:
-            file = self._folder / block.file_name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(block.text)
-            return None
-        return self.run_code(block.text, block.line)
+    def _write(self, name: str, text: str) -> None:
+        file = self._folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
 
     def run_code(self, code: str, line: int = 0) -> str:
         """Run Python in the page's process, and give back what it prints."""
