@@ -58,7 +58,7 @@ def directives_before(error: BaseException) -> list[type[Any]]:
 def put_place(
     error: BaseException, test_case: Mapping[str, Any], action: str | None, values: Mapping[str, Any]
 ) -> None:
-    """Keep with an exception where in the fixture file it belongs; the innermost place counts.
+    """Keep with an exception where in the fixture file it belongs; the innermost place in a test case counts.
 
     Args:
         error: the exception; its attribute ``paths``, where it has one, names what is not as expected.
@@ -66,10 +66,12 @@ def put_place(
         action: name and index of the action that was run, if one was.
         values: what helps to see why.
     """
-    if place_of(error) is None and isinstance(test_case, Mapping):
-        line = _failed_line(error, test_case, action)
-        first = test_case.get("line_number", 1)
-        _keep(error, _PLACE, Place(str(test_case.get("fixture_file_name")), first, line or first, values))
+    if not isinstance(test_case, Mapping):
+        return
+    file_name, first = str(test_case.get("fixture_file_name")), test_case.get("line_number", 1)
+    known = place_of(error)
+    if known is None or (known.file_name, known.first_line) != (file_name, first):  # it may have been raised before
+        _keep(error, _PLACE, Place(file_name, first, _failed_line(error, test_case, action) or first, values))
 
 
 def place_of(error: BaseException) -> Place | None:

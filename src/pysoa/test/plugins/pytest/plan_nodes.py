@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import types
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import pytest
 
@@ -192,19 +193,17 @@ class FixtureTest(pytest.Function):
 
     def _is_followed_by_another(self) -> bool:
         """Whether the fixture goes on after this test case, as far as this process knows."""
-        items = iter(self.session.items)
         following = self.next_item
-        for item in items:
-            if item is following:
-                break
-        while isinstance(following, FixtureTest) and self._is_of_same_fixture(following):
-            if not following.fixture_test_case_data.skip:
-                return True
-            following = next(items, None)
-        return False
+        if not self._is_of_same_fixture(following):
+            return False
+        if not following.fixture_test_case_data.skip:
+            return True
+        behind = itertools.dropwhile(lambda item: item is not following, self.session.items)
+        of_fixture = itertools.takewhile(self._is_of_same_fixture, behind)
+        return any(not item.fixture_test_case_data.skip for item in of_fixture if isinstance(item, FixtureTest))
 
-    def _is_of_same_fixture(self, other: FixtureTest) -> bool:
-        return other.parent is self.parent
+    def _is_of_same_fixture(self, other: pytest.Item | None) -> TypeGuard[FixtureTest]:
+        return isinstance(other, FixtureTest) and other.parent is self.parent
 
     def runtest(self) -> None:
         """Run it."""
