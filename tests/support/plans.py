@@ -17,6 +17,10 @@ CASE = "test name: {name}\ntest description: of {name}\n{lines}\n"
 GOOD = "echo: input: a: b\necho: expect: no errors"
 
 
+def notify() -> None:
+    """Is there to be mocked."""
+
+
 class Echo(Action):
     def run(self, request: Any) -> dict[str, Any]:
         return {"body": request.body, "locale": request.context.get("locale"), "now": datetime.datetime.now()}

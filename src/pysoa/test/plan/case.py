@@ -173,8 +173,7 @@ class ServicePlanTestCase(PyTestServerTestCase, metaclass=ABCMeta):
             StatusError: two test cases of a file have the same name.
         """
         for file_name in cls.get_fixture_file_names():
-            name = Path(file_name).stem
-            yield from cls._test_information_of(name, file_name)
+            yield from cls._test_information_of(Path(file_name).stem, str(file_name))
 
     @classmethod
     def _test_information_of(cls, fixture_name: str, file_name: str) -> Iterable[FixtureTestCaseData]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import tests.support.plans
 from pysoa.client.client import Client
 from pysoa.test.plan import FixtureTestCaseData, ServicePlanTestCase
 from pysoa.test.plan.errors import FixtureLoadError, StatusError
@@ -54,7 +55,7 @@ def real() -> Iterator[None]:
         "status: expect any str: attribute value: pysoa",
         "plant: input: a: [[not a variable]]\nplant: expect: attribute value: got.a: [[not a variable]]",
         "echo.1: input: a: x\necho.0: input: b: [[ECHO.1.body.a]]\necho.0: expect: attribute value: body.b: x",
-        "echo: input: a: 5\necho: mock: datetime.sys: x: 1\necho: mock: datetime.sys: expect not called:",
+        "echo: mock: tests.support.plans.notify: x: 1\necho: mock: tests.support.plans.notify: expect not called:",
     ],
     ids=lambda lines: lines.splitlines()[0],
 )
@@ -88,7 +89,7 @@ def test_a_test_case_passes(plan: Any, lines: str) -> None:
         ("echo: input: a: b\necho: expect: error: code=X", "EXPECTED ERRORS: echo.0\n", 4),
         ("echo: input: a: b\necho.1: expect: exact job error: code=X", "EXPECTED EXACT ERRORS: echo.1\n", 4),
         ("mock: no.where: return_value: 1\necho: expect: no errors", "No module named 'no'", 3),
-        ("echo: expect: no errors\nmock: datetime.sys: expect called: [[], {}]", "Calls not found.", 4),
+        ("echo: expect: no errors\nmock: tests.support.plans.notify: expect called: [[], {}]", "Calls not found.", 4),
         ("echo: expect: no errors\nstub action: s: t: expect called:", "Calls not found.", 4),
         ("echo: stub action: s: t: expect called:\necho: expect: no errors", "Calls not found.", 3),
     ],
@@ -108,7 +109,8 @@ def test_a_test_case_fails_with_a_text_and_a_line_of_its_file(plan: Any, lines: 
 def test_nothing_is_left_of_an_action_whose_call_fails(plan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = (
         "echo: stub action: s: t: body: a: b\necho: freeze time: 2019-02-03T04:05:06Z\n"
-        "echo: mock: datetime.sys: x: 1\nmock: datetime.sys: x: 2\nstub action: s: u: body: a: b\n"
+        "echo: mock: tests.support.plans.notify: x: 1\nmock: tests.support.plans.notify: x: 2\n"
+        "stub action: s: u: body: a: b\n"
         "freeze time: 2018-02-03T04:05:06Z\necho: expect: attribute value: a: [[NO.body]]"
     )
 
@@ -121,11 +123,11 @@ def test_nothing_is_left_of_an_action_whose_call_fails(plan: Any, monkeypatch: p
 def test_mocks_of_the_user_outlive_a_test_case(plan: Any) -> None:
     from unittest import mock
 
-    patch = mock.patch("datetime.sys", "mine")
+    patch = mock.patch("tests.support.plans.notify", "mine")
     patch.start()
     try:
-        assert run(plan("mock: datetime.sys: x: 1\n" + GOOD), Plan) == [{}]
-        assert datetime.sys == "mine"  # type: ignore[attr-defined]
+        assert run(plan("mock: tests.support.plans.notify: x: 1\n" + GOOD), Plan) == [{}]
+        assert tests.support.plans.notify == "mine"
     finally:
         patch.stop()
 

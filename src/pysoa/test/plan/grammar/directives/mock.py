@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import copy
 import json
 from collections.abc import Iterator
 from typing import Any, ClassVar, Final
@@ -178,7 +179,7 @@ def _start(case: dict[str, Any]) -> None:
             running.append((patch, patch.start(), target))
         for _, stand_in, target in running:
             settings = case["mock_patches"][target]
-            stand_in.configure_mock(**settings.get("results", {}))
+            stand_in.configure_mock(**copy.deepcopy(settings.get("results", {})))
             for path in sorted(settings.get("deleted", {}), key=lambda path: str.count(path, ".")):
                 owner, _, attribute = path.rpartition(".")
                 delattr(_attribute(stand_in, owner), attribute)
