@@ -480,12 +480,15 @@ def test_who_has_no_test_plans_pays_nothing(folder: Folder) -> None:
     assert "2 passed" in done.stdout
 
 
-def test_the_plugin_is_found_by_its_names() -> None:
+def test_the_plugin_and_what_it_needs_are_found_by_their_names() -> None:
     import importlib.metadata
 
     names = {point.name: point.value for point in importlib.metadata.entry_points(group="pytest11")}
-    extras = importlib.metadata.metadata("pysoa").get_all("Provides-Extra") or []
+    needed: dict[str, set[str]] = {}
+    for requirement in importlib.metadata.requires("pysoa") or []:
+        what, _, extra = requirement.partition("; extra == ")
+        needed.setdefault(extra.strip("'\""), set()).add(what)
 
     assert names["pysoa_test_plan"] == "pysoa.test.plugins.pytest.plans"
     assert names["pysoa_test_fixtures"] == "pysoa.test.plugins.pytest.fixtures"
-    assert "test-plans" in extras  # pip takes test_plans for the same name
+    assert needed["test-plans"] == needed["test_plans"] >= {"pyparsing>=3.1"}
