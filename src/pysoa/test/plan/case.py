@@ -249,10 +249,11 @@ class ServicePlanTestCase(PyTestServerTestCase, metaclass=ABCMeta):
 
     def teardown_method(self) -> None:
         """Called after each test; tears down the fixture after its last test case."""
-        super().teardown_method()
+        steps: list[Callable[[], None]] = [super().teardown_method]
         last = self._pytest_last_fixture_case
         if last is not None and self._test_fixture_setup_succeeded.get(last.fixture_name):
-            self._tear_down_fixture(last.fixture_name, last.test_fixture)
+            steps.append(partial(self._tear_down_fixture, last.fixture_name, last.test_fixture))
+        self._take_all(steps)
 
     def _tear_down_fixture(self, name: str, test_fixture: TestFixture) -> None:
         self._test_fixture_setup_called[name] = False

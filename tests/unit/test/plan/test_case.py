@@ -202,6 +202,19 @@ def test_a_fixture_whose_tear_down_fails_says_so(plan: Any, event: str) -> None:
 
 
 @pytest.mark.usefixtures("recorded")
+def test_a_fixture_is_torn_down_when_a_test_is_not(plan: Any, log: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: Any) -> None:
+        raise Interrupt("x")
+
+    monkeypatch.setattr("pysoa.test.server.PyTestServerTestCase.teardown_method", fail)
+
+    [errors] = run(plan(GOOD), Plan)
+
+    assert type(errors["tear-down"]) is Interrupt
+    assert log == WHOLE
+
+
+@pytest.mark.usefixtures("recorded")
 def test_a_fixture_whose_last_test_case_has_not_run_is_torn_down_with_the_class(plan: Any, log: list[str]) -> None:
     first, _ = plan(GOOD, GOOD)
     test = Plan()
