@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import json
 import os
 import platform
@@ -24,9 +25,9 @@ from pysoa.cli.broker import Broker
 from pysoa.client.client import Client
 from pysoa.client.errors import CallActionError, CallJobError
 from tests.support.brokers import start
-from tests.support.commands import wait_until_served
-from tests.support.faults import ENGINES, routing, standard
+from tests.support.faults import ENGINES, routing, standard, workers_of
 from tests.support.processes import ROOT, Process, children_of, packages_of_the_first_pysoa, python
+from tests.support.raw import wait_until
 
 DATA = ROOT / "tests" / "functional" / "data"
 FOLDERS = {"orders": DATA / "orders_149", "warehouse": DATA / "warehouse_042"}
@@ -89,6 +90,10 @@ def environment(broker: Broker, folder: Path) -> dict[str, str]:
     }
 
 
+def all_are_announced(broker: Broker, name: str) -> bool:
+    return workers_of(broker.url, name) >= WORKERS
+
+
 @contextlib.contextmanager
 def running(folder: Path, concurrency: int) -> Iterator[Fleet]:
     """Run both services as they were started at their time, but for the option that asks for asyncio."""
@@ -108,7 +113,7 @@ def running(folder: Path, concurrency: int) -> Iterator[Fleet]:
         }
         for name, process in services.items():
             process.wait_for_line("starting up", count=WORKERS)
-            wait_until_served(broker, name)
+            wait_until(functools.partial(all_are_announced, broker, name), f"all workers of {name} are there", 20)
         client = Client(routing(standard(broker.url), *FOLDERS), context={"user": "ada"})
         stack.enter_context(client)
         yield Fleet(broker, folder, services["orders"], services["warehouse"], client)
@@ -384,4 +389,4 @@ def test_both_end_in_order_and_have_recorded_what_they_did(tmp_path: Path, concu
     assert sum(each.get("orders.server.error.unhandled_error", 0) for each in of_orders) == 1
     of_warehouse = [each for each in fleet.metrics_of("metrics-???*") if each]
     assert [each["server.worker.startup"] for each in of_warehouse] == [1, 1]
-    assert all(each["server.idle_time"] > 0 for each in of_warehouse)
+    assert sum(each.get("server.idle_time", 0) for each in of_warehouse) > 0

@@ -18,13 +18,13 @@ class FileCounter(Counter):
 class FileTimer(Timer):
     def __init__(self, name):
         self.name = name
-        self.value = 0
+        self.value = None
 
     def start(self):
         self.started = time.time()
 
     def stop(self):
-        self.value += time.time() - self.started
+        self.value = (self.value or 0) + time.time() - self.started
 
 
 class FileRecorder(MetricsRecorder):
@@ -41,6 +41,7 @@ class FileRecorder(MetricsRecorder):
         return self.metrics[-1]
 
     def commit(self):
-        metrics, self.metrics = self.metrics, []
+        metrics = [metric for metric in self.metrics if metric.value is not None]
+        self.metrics = [metric for metric in self.metrics if metric.value is None]
         with open(os.path.join(self.folder, 'metrics-{}'.format(os.getpid())), 'a') as f:
             f.writelines('{} {}\n'.format(metric.name, metric.value) for metric in metrics)
