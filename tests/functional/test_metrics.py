@@ -213,7 +213,7 @@ def _full_queues(scene: Scene, broker: Broker, backend: Any) -> None:
     client = scene.client("busy", backend, queue_capacity=1, queue_full_retries=2)
     with RawConnection(broker.url) as connection:
         connection.command("RPUSH", "pysoa:service.busy", "a", "b", "c")
-        call(client, "busy", "echo", timeout=1.0)
+        call(client, "busy", "echo", timeout=10.0)
         for number in range(6):
             reply_to = f"service.full.0123456789abcdef0123456789abcde{number}!1"
             connection.command("RPUSH", f"pysoa:{reply_to}", "a", "b", "c")

@@ -165,7 +165,7 @@ def test_all_is_right_two_seconds_after_a_failover(gateway: Gateway, how: str) -
                     stop.wait(0.02)
                 except BaseException as error:
                     faults.append((float("inf"), error))
-                if time.monotonic() - began > 1.0:
+                if time.monotonic() - began > 2.0:
                     slow.append(time.monotonic() - began)
 
         thread = threading.Thread(target=make_calls)
