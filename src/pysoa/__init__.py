@@ -6,6 +6,7 @@ The map of the package, from the bottom up:
   logging, the wire without I/O (``protocol``, ``serializer``) and the transports that move messages.
 * ``pysoa.client``: calls actions (``client.Client``).
 * ``pysoa.server``: runs actions (``server.Server``, ``action.Action``).
+* ``pysoa.test``: helps people who test services.
 * ``pysoa.cli``: the ``pysoa`` command.
 """
 
