@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from threading import get_ident
+from types import MethodType
 from typing import Any, Final, TypeAlias
 
 from pysoa.common.clock import monotonic
@@ -24,7 +25,7 @@ from pysoa.common.transport.errors import (
 )
 from pysoa.common.types import JobResponse
 
-__all__ = ("AwaitedCall", "AwaitedResponses", "FutureCall", "Read", "gather_from_stand_in")
+__all__ = ("AwaitedCall", "AwaitedResponses", "FutureCall", "Read", "StandIn", "gather_from_stand_in")
 
 Read: TypeAlias = Callable[[float | None], tuple[int | None, JobResponse | None]]
 """Reads the next response of a channel within so many seconds; ``(None, None)`` when none is outstanding."""
@@ -375,6 +376,23 @@ class AwaitedResponses:
                 self._changed.notify_all()
 
 
+class StandIn:
+    """What may stand in for ``Client.get_all_responses`` as an attribute of the class, and knows who waits for what.
+
+    It is called with a client and the arguments of the method.
+    """
+
+    def __get__(self, client: Any, _: type | None = None) -> Any:
+        return self if client is None else MethodType(self, client)
+
+    def __call__(self, client: Any, *args: Any, **kwargs: Any) -> Iterable[tuple[int, JobResponse]]:
+        raise NotImplementedError
+
+    def gather(self, client: Any, service_name: str, call: AwaitedCall, deadline: float | None) -> None:
+        """Wait for the responses that a call of the client misses; see ``gather_from_stand_in``."""
+        raise NotImplementedError
+
+
 def gather_from_stand_in(
     get_all_responses: Callable[..., Iterable[tuple[int, JobResponse]]],
     service_name: str,
@@ -391,6 +409,10 @@ def gather_from_stand_in(
         deadline: when to stop, in ``monotonic`` time.
         stand_ins: what has come for others, by service.
     """
+    stand_in = getattr(get_all_responses, "__func__", None)
+    if isinstance(stand_in, StandIn):
+        stand_in.gather(get_all_responses.__self__, service_name, call, deadline)  # type: ignore[attr-defined]
+        return
     awaited = stand_ins.get(service_name)
     if awaited is None:
         awaited = stand_ins.setdefault(service_name, AwaitedResponses(service_name, is_stand_in=True))

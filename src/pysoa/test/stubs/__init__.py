@@ -1,0 +1,1 @@
+"""How ``pysoa.test.stub_service.stub_action`` works: which stubs are active, how clients see them, what they answer."""
