@@ -22,6 +22,7 @@ FLOORS = {
     "pysoa.common.transport": 2,
     "pysoa.client": 3,
     "pysoa.server": 4,
+    "pysoa.cli.broker": 4,  # finds one or starts one, for commands and for tests of users
     "pysoa.test": 5,
     "pysoa.observability": 5,
     "pysoa.cli": 6,  # pysoa plan reads test plans

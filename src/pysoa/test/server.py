@@ -90,13 +90,8 @@ class BaseServerTestCase:
             await client.close()
 
     def _end_event_loop_of_server(self) -> None:
-        """End a server that has an event loop on a thread; another is left to itself, as in 1.x."""
-        client = self.__dict__.get("client")
-        if client is None:
-            return
-        handler = client.handlers.get(self.service_name)
-        if handler is not None and getattr(handler.transport, "server", self) is None:
-            client.close()
+        if "client" in self.__dict__:
+            end_event_loop_of_server(self.client, self.service_name)
 
     def call_action(
         self, action: str, body: Body | None = None, service_name: str | None = None, **kwargs: Any
@@ -164,6 +159,13 @@ def start_server(client: Client, service_name: str) -> None:
     server = handler.transport.server
     if server is not None:  # else it has an event loop, on a thread
         server._skip_django_database_cleanup = True
+
+
+def end_event_loop_of_server(client: Client, service_name: str) -> None:
+    """End the server behind the local transport, if it has an event loop; another is left to itself, as in 1.x."""
+    handler: Any = client.handlers.get(service_name)
+    if handler is not None and getattr(handler.transport, "server", client) is None:
+        client.close()
 
 
 def _settings(server_class: type[Server]) -> Any:
