@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from pysoa.cli.call import call
+from pysoa.cli.contract import contract
 from pysoa.cli.demo import demo
 from pysoa.cli.dev import dev
 from pysoa.cli.plan import plan
@@ -33,13 +34,14 @@ def pysoa() -> None:
     Call one of its actions:          pysoa call my_service square number=7
     Run it in production:             pysoa run my_service -s my_service.settings
     Check its test plans:             pysoa plan check tests/plans
+    Hold stubs against a service:     pysoa contract verify my_service
     Bring a service from 1.x to 2:    pysoa upgrade-check my_service
 
     `pysoa COMMAND --help` tells more.
     """
 
 
-for _command in (demo, dev, call, run, plan, upgrade_check):
+for _command in (demo, dev, call, run, plan, contract, upgrade_check):
     pysoa.add_command(_command)
 
 

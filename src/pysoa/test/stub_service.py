@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, TypeVar
 
 from pysoa.client.client import Client
@@ -30,11 +30,12 @@ from pysoa.server.types import EnrichedActionRequest
 from pysoa.test.compatibility import mock
 from pysoa.test.stubs import active
 from pysoa.test.stubs.answers import StubExhausted, StubMock
-from pysoa.test.stubs.captured import copied, get_stubbed_requests, get_stubbed_responses
+from pysoa.test.stubs.captured import Kind, copied, get_stubbed_requests, get_stubbed_responses
 from pysoa.test.stubs.decorating import decorated, decorated_class
 
 if TYPE_CHECKING:
     from pysoa.common.transport.async_base import AsyncClientTransport
+    from pysoa.test.contracts import ServiceContract
 
 __all__ = (
     "Errors",
@@ -42,6 +43,7 @@ __all__ = (
     "StubClientSettings",
     "StubClientTransport",
     "StubClientTransportSchema",
+    "StubDoesNotConform",
     "StubExhausted",
     "StubServer",
     "get_stubbed_requests",
@@ -75,6 +77,9 @@ class stub_action:
             of all of these, one for each call.
         register_response_schema_contract: whether ``get_stubbed_responses`` is to have its responses.
         register_request_schema_contract: whether ``get_stubbed_requests`` is to have its requests.
+        conforms_to: the server class that it stands for, or the path of that, as ``module:name``. Then it fails, with
+            ``StubDoesNotConform``, where the service has no such action, would refuse a request, or would not give
+            such a response.
 
     Attributes:
         enabled: whether it is entered.
@@ -82,6 +87,7 @@ class stub_action:
     """
 
     attribute_name: str | None = None
+    _contract: ServiceContract | None = None
 
     def __init__(
         self,
@@ -92,6 +98,8 @@ class stub_action:
         side_effect: Any = None,
         register_response_schema_contract: bool = True,
         register_request_schema_contract: bool = True,
+        *,
+        conforms_to: type[Server] | str | None = None,
     ) -> None:
         assert isinstance(service, str), f'Stubbed service name "{service}" must be unicode'
         assert isinstance(action, str), f'Stubbed action name "{action}" must be unicode'
@@ -102,6 +110,7 @@ class stub_action:
         self.side_effect = side_effect
         self.register_response_schema_contract = register_response_schema_contract
         self.register_request_schema_contract = register_request_schema_contract
+        self.conforms_to = conforms_to
         self.enabled = False
         self.new: Any = mock.DEFAULT
         self.mock: Any = None
@@ -121,6 +130,7 @@ class stub_action:
             self.side_effect,
             self.register_response_schema_contract,
             self.register_request_schema_contract,
+            conforms_to=self.conforms_to,
         )
 
     def start(self) -> Any:
@@ -130,6 +140,7 @@ class stub_action:
             The mock.
         """
         if not self.enabled:
+            self._contract = self._contract_to_keep()
             self.mock = self._new_mock()
             active.enter(self)
             self.enabled = True
@@ -165,11 +176,55 @@ class stub_action:
         result: _Decorated = decorated(function, self)
         return result
 
+    def _check(self, kind: Kind, body: Body) -> None:
+        if self._contract is None:
+            return
+        faults_in = self._contract.request_faults if kind == "request" else self._contract.response_faults
+        if faults := faults_in(self.action, body):
+            raise StubDoesNotConform(self, kind, faults)
+
     def check_request(self, body: Body) -> None:
-        """Hook: called with the body of each request, before the mock."""
+        """Called with the body of each request, before the mock.
+
+        Raises:
+            StubDoesNotConform: the service would refuse it.
+        """
+        self._check("request", body)
 
     def check_response(self, response: ActionResponse) -> None:
-        """Hook: called with each response."""
+        """Called with each response; of one with errors, nothing is known.
+
+        Raises:
+            StubDoesNotConform: the service would not give it.
+        """
+        if not response.errors:
+            self._check("response", response.body)
+
+    def _contract_to_keep(self) -> ServiceContract | None:
+        if self.conforms_to is None:
+            return None
+        from pysoa.test.contracts import ServiceContract
+
+        contract = ServiceContract(self.conforms_to)
+        faults = contract.action_faults(self.action)
+        if contract.service_name != self.service:
+            faults = [f"{self.conforms_to!r} is the service {contract.service_name}"]
+        if faults:
+            raise StubDoesNotConform(self, "action", faults)
+        return contract
+
+
+class StubDoesNotConform(AssertionError):
+    """A stub stands for something that its service does not do.
+
+    Attributes:
+        faults: what is wrong, one text for each field.
+    """
+
+    def __init__(self, stub: stub_action, what: str, faults: Sequence[str]) -> None:
+        shown = "".join(f"\n  {fault}" for fault in faults)
+        super().__init__(f"the {what} of the stub of {stub.service}.{stub.action} is not as the service has it:{shown}")
+        self.faults = list(faults)
 
 
 class _StubAction(Action):

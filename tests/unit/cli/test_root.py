@@ -10,7 +10,7 @@ from pysoa.version import __version__
 from tests.support.commands import Outcome, pysoa
 from tests.support.processes import ROOT
 
-COMMANDS = ("demo", "dev", "call", "run", "plan", "upgrade-check")
+COMMANDS = ("demo", "dev", "call", "run", "plan", "contract", "upgrade-check")
 HEAVY = {
     "asyncio",
     "attr",
@@ -53,6 +53,9 @@ def test_help_loads_click_and_nothing_heavy(command: tuple[str, ...]) -> None:
         (("run",), "pysoa run my_service -s my_service.settings --workers 4"),
         (("plan",), "pysoa plan check tests/plans"),
         (("plan", "check"), "pysoa plan check tests/plans"),
+        (("contract",), "pysoa contract record tests"),
+        (("contract", "record"), "pysoa contract record --file cart.json tests/unit -n 4"),
+        (("contract", "verify"), "pysoa contract verify other_service"),
         (("upgrade-check",), "pysoa upgrade-check my_service tests requirements.txt"),
     ],
 )

@@ -20,6 +20,7 @@ from pysoa.test.stub_service import (
     StubClient,
     StubClientSettings,
     StubClientTransport,
+    StubDoesNotConform,
     StubExhausted,
     StubServer,
     stub_action,
@@ -323,3 +324,55 @@ def test_a_stub_transport_stands_in_settings_of_both_clients() -> None:
     with Client(config) as blocking:
         assert blocking.call_action("cart", "show").body == {"items": [1]}
     assert run_coroutine(call_by_async_client) == {"items": [1]}
+
+
+SHOP = "tests.support.shop:ShopServer"
+
+
+def test_a_stub_may_be_held_to_what_its_service_takes_and_gives() -> None:
+    with stub_action("shop", "square", body={"square": 9}, conforms_to=SHOP) as stub:
+        assert client.call_action("shop", "square", {"number": 3}).body == {"square": 9}
+        with pytest.raises(StubDoesNotConform) as failure:
+            client.call_action("shop", "square", {"number": "3", "root": 2})
+        assert str(failure.value) == (
+            "the request of the stub of shop.square is not as the service has it:\n"
+            "  number: INVALID: Not an integer\n"
+            "  root: UNKNOWN: Extra keys present: root"
+        )
+        assert stub.call_count == 1
+        stub.return_value = {"squared": 9}
+        with pytest.raises(AssertionError, match=r"the response of the stub of shop\.square is not") as other:
+            client.call_action("shop", "square", {"number": 3})
+        assert other.value.faults == [  # type: ignore[attr-defined]
+            "square: MISSING: Missing key: square",
+            "squared: UNKNOWN: Extra keys present: squared",
+        ]
+        stub.side_effect = ActionError([E])
+        assert client.call_action("shop", "square", {"number": 3}, raise_action_errors=False).errors
+
+
+@pytest.mark.parametrize(
+    ("service", "action", "fault"),
+    [
+        ("shop", "squar", "there is no action 'squar'; did you mean 'square'?"),
+        ("cart", "square", "'tests.support.shop:ShopServer' is the service shop"),
+    ],
+)
+def test_a_stub_of_what_its_service_does_not_have_is_refused(service: str, action: str, fault: str) -> None:
+    stub = stub_action(service, action, conforms_to=SHOP)
+
+    with pytest.raises(StubDoesNotConform) as failure:
+        stub.start()
+
+    assert failure.value.faults == [fault]
+    assert not stub.enabled
+    assert stub.copy().conforms_to == SHOP
+
+
+def test_a_stub_for_an_asyncio_client_is_held_to_it_too() -> None:
+    async def call_by_async_client() -> Any:
+        async with AsyncClient({}) as async_client:
+            await async_client.call_action("shop", "square", {"number": "3"})
+
+    with stub_action("shop", "square", conforms_to=SHOP), pytest.raises(StubDoesNotConform):
+        run_coroutine(call_by_async_client)

@@ -156,7 +156,8 @@ def _call(stub: Stub, body: Body | None) -> _Result:
         if result.response is not None:
             stub.check_response(result.response)
     if result.response is not None and stub.register_response_schema_contract:
-        capture("response", stub.service, stub.action, copied(result.response.body))
+        codes = tuple(error.code for error in result.response.errors)
+        capture("response", stub.service, stub.action, copied(result.response.body), codes)
     return result
 
 

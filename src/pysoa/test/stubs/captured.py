@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from pysoa.common.types import Body
 
-__all__ = ("CAPTURED", "Captured", "capture", "copied", "get_stubbed_requests", "get_stubbed_responses")
+__all__ = ("CAPTURED", "Captured", "Kind", "capture", "copied", "get_stubbed_requests", "get_stubbed_responses")
 
 Kind = Literal["request", "response"]
 
@@ -20,6 +20,7 @@ class Captured(NamedTuple):
         service: the service that the stub stands for.
         action: the action.
         body: the body; None for a request without one.
+        errors: the codes of the errors of a response.
         test: where it happened, as pytest names it; empty outside of its tests.
     """
 
@@ -27,6 +28,7 @@ class Captured(NamedTuple):
     service: str
     action: str
     body: Body | None
+    errors: tuple[str, ...]
     test: str
 
 
@@ -35,10 +37,10 @@ _requests: Final[list[dict[str, Any]]] = []
 _responses: Final[list[dict[str, Any]]] = []
 
 
-def capture(kind: Kind, service: str, action: str, body: Body | None) -> None:
+def capture(kind: Kind, service: str, action: str, body: Body | None, errors: tuple[str, ...] = ()) -> None:
     """Keep a body, which nobody may change any more."""
     test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]  # what is in brackets is its phase
-    CAPTURED.append(Captured(kind, service, action, body, test))
+    CAPTURED.append(Captured(kind, service, action, body, errors, test))
     (_requests if kind == "request" else _responses).append({"service": service, "action": action, "body": body})
 
 

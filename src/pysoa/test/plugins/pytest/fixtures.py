@@ -8,9 +8,11 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,6 +31,35 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--pysoa-broker", metavar="URL", help="the broker of the fixture pysoa_broker, in the place of one of its own"
     )
+    group.addoption(
+        "--pysoa-contract-file", metavar="FILE", help="write what stubs of actions were asked and answered into a file"
+    )
+
+
+_contract_entries = pytest.StashKey[list[dict[str, Any]]]()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the contract file; a worker of pytest-xdist hands over what is to be in it."""
+    config = session.config
+    file = config.getoption("pysoa_contract_file")
+    if not file:
+        return
+    from pysoa.test.contracts import recorded, write_contract
+    from pysoa.test.stubs.captured import CAPTURED
+
+    entries = recorded(CAPTURED)
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["pysoa_contract"] = json.dumps(entries)
+        return
+    write_contract(Path(file), [*config.stash.get(_contract_entries, []), *entries])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take what a worker of pytest-xdist hands over."""
+    entries = json.loads(getattr(node, "workeroutput", {}).get("pysoa_contract", "[]"))
+    node.config.stash.setdefault(_contract_entries, []).extend(entries)
 
 
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object:
