@@ -223,17 +223,16 @@ async def test_of_others():
 """
 
 
-@pytest.mark.parametrize(
-    ("plugins", "of_others"),
-    [(("-p", "no:anyio"), ""), ((), ""), (("-W", "error"), "")],
-)
-def test_coroutine_tests_run_whatever_plugins_there_are(folder: Path, plugins: tuple[str, ...], of_others: str) -> None:
+@pytest.mark.parametrize("plugins", [("-p", "no:anyio"), ()], ids=["none", "anyio"])
+def test_coroutine_tests_run_whatever_plugins_there_are(folder: Path, plugins: tuple[str, ...]) -> None:
     (folder / "test_it.py").write_text(COROUTINES)
     (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n    anyio: for coroutines\n")
 
     done = run_pytest(folder, *plugins)
 
-    assert outcomes(done) == {"passed": 3, "failed": 3}, done.stdout
+    counts = outcomes(done)
+    assert counts.pop("passed") == 3, done.stdout
+    assert sum(counts.values()) == 3  # before 8.4, pytest skips coroutine functions that it cannot run
     assert "async def functions are not natively supported" in done.stdout
     assert done.stdout.count("{'square': 4} == {'square': 5}") >= 2
 
