@@ -66,10 +66,17 @@ def record(file: str, arguments: tuple[str, ...]) -> None:
     from pysoa.test.contracts import read_contract
 
     entries = read_contract(path)
-    requests = sum(entry.kind == "request" for entry in entries)
-    services = len({entry.service for entry in entries})
-    say(f"{file}: {requests} requests to and {len(entries) - requests} responses of {services} services")
+    for service in sorted({entry.service for entry in entries}):
+        kinds = [entry.kind for entry in entries if entry.service == service]
+        requests, responses = (_counted(kinds.count(kind), kind) for kind in ("request", "response"))
+        say(f"{file}: {requests} and {responses} of {service}")
+    if not entries:
+        say(f"{file}: no stub was called")
     sys.exit(EXIT_ERRORS if code else 0)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 @contract.command(cls=Command, short_help="Hold what was recorded against a service.")

@@ -162,3 +162,15 @@ def test_what_actions_call_is_stubbed_and_expansions_are(run: Run) -> None:
             assert stub.call_bodies == ({"id": 1}, {"id": 1})
 
     run(calls)
+
+
+def test_subclasses_are_answered_too() -> None:
+    class Other(AsyncClient):
+        pass
+
+    async def call() -> Any:
+        async with Other({}) as client:
+            return (await client.call_action("cart", "show")).body
+
+    with stub_action("cart", "show", body={"n": 1}):
+        assert run_coroutine(call) == {"n": 1}
