@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-__all__ = ("close_clients_after_coroutine_tests", "run_coroutine")
+__all__ = ("close_clients_after_coroutine_tests", "run_coroutine", "run_coroutine_test")
 
 _PREFIX: Final = "test"
 
@@ -19,10 +19,24 @@ def run_coroutine(function: Callable[..., Coroutine[Any, Any, Any]], *args: Any,
     return asyncio.run(function(*args, **kwargs))
 
 
+def run_coroutine_test(case: Any, function: Callable[..., Coroutine[Any, Any, Any]], **kwargs: Any) -> None:
+    """Run a coroutine test of a test case, and close its asyncio client."""
+
+    async def run() -> None:
+        __tracebackhide__ = True
+        try:
+            await function(**kwargs)
+        finally:
+            await case._close_async_client()
+
+    run_coroutine(run)
+
+
 def close_clients_after_coroutine_tests(cls: type[Any]) -> None:
     """Have each coroutine test of a class close its asyncio client, in the event loop that it runs in.
 
-    It is done here, and not when the test is torn down, since then the event loop of a plugin may be gone.
+    It is done here, and not when the test is torn down, since then the event loop of a plugin may be gone. Only what
+    the class has of its own is looked at.
     """
     for name, value in list(vars(cls).items()):
         if name.startswith(_PREFIX) and inspect.iscoroutinefunction(value):

@@ -16,7 +16,7 @@ from pysoa.common.errors import Error
 from pysoa.common.types import ActionResponse, Body
 from pysoa.server.server import Server
 from pysoa.test.assertions import Codes, raises_call_action_error, raises_error_codes, raises_field_errors
-from pysoa.test.coroutines import close_clients_after_coroutine_tests, run_coroutine
+from pysoa.test.coroutines import close_clients_after_coroutine_tests, run_coroutine_test
 from pysoa.test.old_assertions import OldAssertions
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ class UnitTestServerTestCase(unittest.TestCase, BaseServerTestCase):
 
     def _callTestMethod(self, method: Callable[[], Any]) -> None:
         if inspect.iscoroutinefunction(method):
-            run_coroutine(method)
+            run_coroutine_test(self, method)
         else:
             super()._callTestMethod(method)  # type: ignore[misc] # what IsolatedAsyncioTestCase overrides, too
 

@@ -331,6 +331,21 @@ class TestCoroutines(ServerTestCase):
         assert self.call_action("square", {"number": 3}).body == {"square": 9}
 
 
+class Mixin:
+    async def test_of_a_mixin(self: Any) -> None:
+        assert (await self.async_call_action("square", {"number": 3})).body == {"square": 9}
+
+
+class TestMixin(Mixin, ServerTestCase):
+    server_class = ShopServer
+    server_settings: Any = {}
+
+    def teardown_method(self) -> None:
+        super().teardown_method()
+        assert self._async_client is None
+        assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("pysoa-local")]
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"

@@ -9,6 +9,7 @@ import pytest
 
 from pysoa.client.client import Client
 from pysoa.common.errors import Error
+from pysoa.test import compatibility
 from pysoa.test.coroutines import run_coroutine
 from pysoa.test.stub_service import get_stubbed_requests, stub_action
 
@@ -176,7 +177,7 @@ def test_each_test_of_a_class_has_a_stub_of_its_own_with_all_flags() -> None:
 
 
 def test_what_is_a_test_is_what_mock_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mock.patch, "TEST_PREFIX", "check")
+    monkeypatch.setattr(compatibility.mock.patch, "TEST_PREFIX", "check")
 
     @stub_action("cart", "show")
     class Checks:

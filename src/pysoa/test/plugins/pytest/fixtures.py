@@ -69,10 +69,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object:
         return None
     if pyfuncitem.cls is None or not issubclass(pyfuncitem.cls, server.BaseServerTestCase):
         return None
-    from pysoa.test.coroutines import run_coroutine
+    from pysoa.test.coroutines import run_coroutine_test
 
-    names = pyfuncitem._fixtureinfo.argnames
-    run_coroutine(pyfuncitem.obj, **{name: pyfuncitem.funcargs[name] for name in names})
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    run_coroutine_test(pyfuncitem.instance, pyfuncitem.obj, **arguments)
     return True
 
 
