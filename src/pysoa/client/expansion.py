@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -18,8 +17,6 @@ from pysoa.common.types import ActionRequest, ActionResponse, Body, JobResponse
 __all__ = ("CallExpansion", "ExpansionErrorClasses", "TimeForRound")
 
 _LONGEST_VALUES_IN_LOG: Final = 1000
-
-_logger = logging.getLogger("pysoa.client.client")  # the name that the first PySOA has for it
 
 
 class ExpansionErrorClasses(ErrorClasses, Protocol):
@@ -273,4 +270,9 @@ def _log_skipped(key: str, values: list[Any]) -> None:
     shown = repr(values)
     if len(shown) > _LONGEST_VALUES_IN_LOG:
         shown = f"{shown[:_LONGEST_VALUES_IN_LOG]}..."
-    _logger.info("Avoiding infinite recursion by skipping duplicate expansion: %s = %s", key, shown)
+    import logging  # takes 5 ms of the import of a client, which need not log
+
+    # The name that the first PySOA has for it.
+    logging.getLogger("pysoa.client.client").info(
+        "Avoiding infinite recursion by skipping duplicate expansion: %s = %s", key, shown
+    )
