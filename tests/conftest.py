@@ -42,6 +42,8 @@ __all__ = (
     "tls_broker",
 )
 
+collect_ignore = ["functional/data"]  # services and tests of other people, which tests run as they would
+
 
 def pytest_configure() -> None:
     # A shell has commands in the background ignore it, and whatever they start inherits that.
