@@ -94,12 +94,13 @@ class AwaitedReply(Push):
         self.state = GIVEN_UP
         if self.box is not None:
             self.box.pending.pop(self.request_id, None)
-        if self.sent is not None:
+        if self.sent is not None and not self.sent.done():
             self.future.cancel()
-            if not self.sent.done():
-                self.sent.set_exception(error)
+            self.sent.set_exception(error)
         elif not self.future.done():
             self.future.set_exception(error)
+            if not self.is_claimed:
+                self.future.exception()  # nobody has to ask for it
 
 
 class TimedReply(TimedPush, AwaitedReply):
