@@ -129,7 +129,7 @@ class ReplyQueue:
         while True:
             try:
                 connection = self.pop or self._start(connect_until, most)
-                early = until < self._pop_ends_at
+                early = until <= self._pop_ends_at  # the broker ends a pop up to a tenth of a second late
                 try:
                     reply = connection.read(until if early else self._pop_ends_at + POP_MARGIN_IN_SECONDS)
                 except BrokerTimeout:
