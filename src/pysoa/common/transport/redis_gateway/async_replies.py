@@ -86,6 +86,12 @@ class AwaitedReply(Push):
         """Whether nobody waits any more."""
         return self.future.done() or (self.sent is not None and self.sent.done())
 
+    def call_off(self) -> None:
+        """Let nobody have the reply any more."""
+        if self.box is not None:
+            self.box.pending.pop(self.request_id, None)
+        self.future.cancel()
+
     def failed(self, error: PySOATransportError) -> None:
         self.refused(error)
 
@@ -267,7 +273,12 @@ class ReplyLine(AsyncLine):
         self.boxes.pop(box.key, None)
         if box.core in self.times.recorders:
             self.times.recorders.remove(box.core)
-        box.fail_all(MessageReceiveError(f"The client of service {box.core.service_name} was closed"))
+        closed = MessageReceiveError(f"The client of service {box.core.service_name} was closed")
+        for reply in list(box.pending.values()):
+            if reply.is_claimed or not reply.is_over:
+                reply.failed(closed)
+            else:
+                reply.call_off()
         if not self.boxes:
             await self.close()
 
@@ -345,9 +356,7 @@ class ReplyLine(AsyncLine):
         if reply.is_claimed:
             reply.failed(error or reply.core.nothing_received())
         else:
-            assert reply.box is not None
-            reply.box.pending.pop(reply.request_id, None)
-            reply.future.cancel()
+            reply.call_off()
 
     def _set_clock(self, reply: Reply) -> None:
         if isinstance(reply, list):
