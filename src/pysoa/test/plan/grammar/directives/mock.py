@@ -9,17 +9,10 @@ from collections.abc import Iterator
 from typing import Any, ClassVar, Final
 
 from pysoa.common.plugins import resolve_python_path
-from pysoa.common.types import ActionResponse, JobResponse
 from pysoa.test.compatibility import mock
 from pysoa.test.plan.errors import FixtureSyntaxError
-from pysoa.test.plan.grammar.directive import (
-    ActionCase,
-    ActionLineDirective,
-    ActionResults,
-    LineDirective,
-    TestCase,
-    TestFixture,
-)
+from pysoa.test.plan.grammar.directive import ActionCase, ActionLineDirective, LineDirective, TestCase
+from pysoa.test.plan.grammar.directives.standing_in import ActionStandInDirective, PlanStandInDirective, StandIns
 from pysoa.test.plan.grammar.parts import ACTION, COLON, Either, Keyword, Maybe, Part, Pattern, Rest
 
 __all__ = (
@@ -217,71 +210,29 @@ def _expected_calls(stand_in: Any, settings: dict[str, Any]) -> Iterator[tuple[A
         yield _attribute(stand_in, path), [mock.call(*arguments, **named) for arguments, named in calls]
 
 
-class PlanMockCalledDirective(_CalledDirective):
+_STAND_INS: Final = StandIns("mock_patches", _start, _stop, _check)
+
+
+class PlanMockCalledDirective(PlanStandInDirective, _CalledDirective):
     """A call of a mock for the whole test case; those of one path are all that may be made, in order."""
 
     parts: ClassVar[tuple[Part, ...]] = _CALLED
+    stand_ins = _STAND_INS
 
     @classmethod
     def name(cls) -> str:
         return "mock_assert_called_for_test"
 
-    def set_up_test_case(self, test_case: TestCase, test_fixture: TestFixture, **kwargs: Any) -> None:
-        """Put the mocks of the test case in place."""
-        if "mock_patches" in test_case:
-            _start(test_case)
 
-    def tear_down_test_case(self, test_case: TestCase, test_fixture: TestFixture, **kwargs: Any) -> None:
-        """Take them away."""
-        _stop(test_case)
-
-    def assert_test_case_results(
-        self,
-        test_action_results_dict: ActionResults,
-        test_case: TestCase,
-        test_fixture: TestFixture,
-        msg: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Compare calls with those that are expected."""
-        _check(test_case)
-
-
-class ActionMockCalledDirective(ActionLineDirective, _CalledDirective):
+class ActionMockCalledDirective(ActionStandInDirective, _CalledDirective):
     """A call of a mock that is there for one action."""
 
     parts: ClassVar[tuple[Part, ...]] = (*ACTION, *_CALLED)
+    stand_ins = _STAND_INS
 
     @classmethod
     def name(cls) -> str:
         return "mock_assert_called_for_action"
-
-    def set_up_test_case_action(
-        self, action_name: str, action_case: ActionCase, test_case: TestCase, test_fixture: TestFixture, **kwargs: Any
-    ) -> None:
-        """Put the mocks of the action in place."""
-        if "mock_patches" in action_case:
-            _start(action_case)
-
-    def tear_down_test_case_action(
-        self, action_name: str, action_case: ActionCase, test_case: TestCase, test_fixture: TestFixture, **kwargs: Any
-    ) -> None:
-        """Take them away."""
-        _stop(action_case)
-
-    def assert_test_case_action_results(
-        self,
-        action_name: str,
-        action_case: ActionCase,
-        test_case: TestCase,
-        test_fixture: TestFixture,
-        action_response: ActionResponse | None,
-        job_response: JobResponse,
-        msg: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Compare calls with those that are expected."""
-        _check(action_case)
 
 
 class PlanMockResultDirective(_ResultDirective):

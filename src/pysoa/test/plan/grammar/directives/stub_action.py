@@ -7,19 +7,12 @@ import traceback
 from typing import Any, ClassVar, Final
 
 from pysoa.common.errors import Error
-from pysoa.common.types import ActionResponse, JobResponse
 from pysoa.test.compatibility import mock
 from pysoa.test.plan.errors import FixtureSyntaxError
 from pysoa.test.plan.grammar.data_types import get_parsed_data_type_value
-from pysoa.test.plan.grammar.directive import (
-    ActionCase,
-    ActionLineDirective,
-    ActionResults,
-    LineDirective,
-    TestCase,
-    TestFixture,
-)
+from pysoa.test.plan.grammar.directive import ActionCase, ActionLineDirective, LineDirective, TestCase
 from pysoa.test.plan.grammar.directives.expects_errors import CODE, FIELD, MESSAGE
+from pysoa.test.plan.grammar.directives.standing_in import ActionStandInDirective, PlanStandInDirective, StandIns
 from pysoa.test.plan.grammar.parts import (
     ACTION,
     COLON,
@@ -154,71 +147,29 @@ def _check(case: dict[str, Any]) -> None:
             raise AssertionError(f"Expected stub {name} to not have been called. Called {called.call_count} times.")
 
 
-class PlanStubBodyDirective(_BodyDirective):
+_STAND_INS: Final = StandIns("stubbed_actions", _start, _stop, _check)
+
+
+class PlanStubBodyDirective(PlanStandInDirective, _BodyDirective):
     """A value in the body that a stub answers with; the stub is there for the whole test case."""
 
     parts: ClassVar[tuple[Part, ...]] = _BODY
+    stand_ins = _STAND_INS
 
     @classmethod
     def name(cls) -> str:
         return "stub_action_body_for_test"
 
-    def set_up_test_case(self, test_case: TestCase, test_fixture: TestFixture, **kwargs: Any) -> None:
-        """Start the stubs of the test case."""
-        if "stubbed_actions" in test_case:
-            _start(test_case)
 
-    def tear_down_test_case(self, test_case: TestCase, test_fixture: TestFixture, **kwargs: Any) -> None:
-        """Stop them."""
-        _stop(test_case)
-
-    def assert_test_case_results(
-        self,
-        test_action_results_dict: ActionResults,
-        test_case: TestCase,
-        test_fixture: TestFixture,
-        msg: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Compare calls with those that are expected."""
-        _check(test_case)
-
-
-class ActionStubBodyDirective(ActionLineDirective, _BodyDirective):
+class ActionStubBodyDirective(ActionStandInDirective, _BodyDirective):
     """A value in the body that a stub answers with; the stub is there for one action."""
 
     parts: ClassVar[tuple[Part, ...]] = (*ACTION, *_BODY)
+    stand_ins = _STAND_INS
 
     @classmethod
     def name(cls) -> str:
         return "stub_action_body_for_action"
-
-    def set_up_test_case_action(
-        self, action_name: str, action_case: ActionCase, test_case: TestCase, test_fixture: TestFixture, **kwargs: Any
-    ) -> None:
-        """Start the stubs of the action."""
-        if "stubbed_actions" in action_case:
-            _start(action_case)
-
-    def tear_down_test_case_action(
-        self, action_name: str, action_case: ActionCase, test_case: TestCase, test_fixture: TestFixture, **kwargs: Any
-    ) -> None:
-        """Stop them."""
-        _stop(action_case)
-
-    def assert_test_case_action_results(
-        self,
-        action_name: str,
-        action_case: ActionCase,
-        test_case: TestCase,
-        test_fixture: TestFixture,
-        action_response: ActionResponse | None,
-        job_response: JobResponse,
-        msg: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Compare calls with those that are expected."""
-        _check(action_case)
 
 
 class PlanStubErrorDirective(_ErrorDirective):
