@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any, Generic, Protocol, Self, TypeVar
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Protocol, Self, TypeVar
 
 from pysoa.client.async_jobs import AsyncJobsClient, AsyncSentJobs
 from pysoa.client.base import Responses
 from pysoa.client.calls import longest_timeout
-from pysoa.client.expander import Expansions
-from pysoa.client.expansion import CallExpansion, ExpansionErrorClasses
+from pysoa.client.expanded import ExpandedJobsBase
+from pysoa.client.expansion import ExpansionErrorClasses
 from pysoa.client.jobs import Jobs
 from pysoa.common.clock import monotonic
 from pysoa.common.transport.errors import MessageReceiveTimeout
@@ -25,53 +25,10 @@ class AsyncExpandingClient(AsyncJobsClient, ExpansionErrorClasses, Protocol):
     """What expanding needs of a client; besides, its ``expansion_converter`` where it has one."""
 
 
-class AsyncExpandedJobs(Generic[_Result]):
-    """Jobs to send, their responses, and the expansions of these; the twin of ``ExpandedJobs``.
+class AsyncExpandedJobs(ExpandedJobsBase[AsyncExpandingClient, AsyncSentJobs, _Result]):
+    """Sends jobs, and receives their responses and the expansions of these; the twin of ``ExpandedJobs``."""
 
-    Args:
-        client: sends and receives.
-        jobs: to send.
-        catch_transport_errors: put a ``PySOATransportError`` into the slots of the responses that it cost. Those of
-            expansions are always raised.
-        timeout: how many seconds the call asks for, which ``headers`` tell the server; None and 0 for the default.
-        headers: arguments of the requests, as for ``AsyncClient.send_request``.
-        read: makes the result from the responses, and raises what the call fails with before anything is expanded.
-        expansions: what to expand.
-        waits: whether ``result`` follows ``send`` at once.
-    """
-
-    def __init__(
-        self,
-        client: AsyncExpandingClient,
-        jobs: Jobs,
-        catch_transport_errors: bool,
-        timeout: float | None,
-        headers: Mapping[str, Any],
-        read: Callable[[Responses], _Result],
-        expansions: Expansions,
-        *,
-        waits: bool = True,
-    ) -> None:
-        self._client = client
-        self._jobs = list(jobs)
-        self._catches = catch_transport_errors
-        self._timeout = timeout or None
-        self._headers = headers
-        self._read = read
-        self._waits = waits
-        self._began = monotonic()
-        self._default_timeout: float | None = None
-        self._sent: AsyncSentJobs | None = None
-        self._expansion = CallExpansion(
-            getattr(client, "expansion_converter", None),
-            expansions,
-            headers=headers,
-            timeout=timeout,
-            waits=waits,
-            errors=client,
-        )
-        self._round: AsyncSentJobs | None = None
-        self._turn = asyncio.Lock()
+    _new_lock = staticmethod(asyncio.Lock)
 
     async def call(self) -> _Result:
         """Send the jobs and wait for the result."""
@@ -106,13 +63,10 @@ class AsyncExpandedJobs(Generic[_Result]):
                 and goes on with the round that it was at.
             PySOAError: what ``read`` raises, or what an expansion failed with.
         """
-        since = self._began if self._waits else monotonic()
-        timeout = timeout or self._timeout
+        _, timeout, deadline = self._times(timeout)
         assert self._sent is not None, "send comes first"
         responses = await self._sent.receive(timeout)
         result = self._read(responses)
-        seconds = timeout or self._default_timeout
-        deadline = since + seconds if seconds else None
         async with self._turn_of_this_task(deadline):
             with self._expansion.speaking_for_the_call():
                 self._expansion.begin(responses)

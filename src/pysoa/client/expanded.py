@@ -15,17 +15,19 @@ from pysoa.client.jobs import Jobs, JobsClient, SentJobs
 from pysoa.common.clock import monotonic
 from pysoa.common.transport.errors import MessageReceiveTimeout
 
-__all__ = ("ExpandedJobs", "ExpandingClient")
+__all__ = ("ExpandedJobs", "ExpandedJobsBase", "ExpandingClient")
 
 _Result = TypeVar("_Result")
+_Client = TypeVar("_Client", bound=ExpansionErrorClasses)
+_Sent = TypeVar("_Sent")
 
 
 class ExpandingClient(JobsClient, ExpansionErrorClasses, Protocol):
     """What expanding needs of a client; besides, its ``expansion_converter`` where it has one."""
 
 
-class ExpandedJobs(Generic[_Result]):
-    """Jobs to send, their responses, and the expansions of these.
+class ExpandedJobsBase(Generic[_Client, _Sent, _Result]):
+    """Jobs to send, their responses, and the expansions of these, without sending and receiving.
 
     Args:
         client: sends and receives.
@@ -33,7 +35,7 @@ class ExpandedJobs(Generic[_Result]):
         catch_transport_errors: put a ``PySOATransportError`` into the slots of the responses that it cost. Those of
             expansions are always raised.
         timeout: how many seconds the call asks for, which ``headers`` tell the server; None and 0 for the default.
-        headers: keyword arguments for ``Client.send_request``.
+        headers: keyword arguments for the client's ``send_request``.
         read: makes the result from the responses, and raises what the call fails with before anything is expanded.
         expansions: what to expand.
         waits: whether ``result`` follows ``send`` at once, and in the same thread.
@@ -41,7 +43,7 @@ class ExpandedJobs(Generic[_Result]):
 
     def __init__(
         self,
-        client: ExpandingClient,
+        client: _Client,
         jobs: Jobs,
         catch_transport_errors: bool,
         timeout: float | None,
@@ -60,7 +62,7 @@ class ExpandedJobs(Generic[_Result]):
         self._waits = waits
         self._began = monotonic()
         self._default_timeout: float | None = None
-        self._sent: SentJobs | None = None
+        self._sent: _Sent | None = None
         self._expansion = CallExpansion(
             getattr(client, "expansion_converter", None),
             expansions,
@@ -69,8 +71,25 @@ class ExpandedJobs(Generic[_Result]):
             waits=waits,
             errors=client,
         )
-        self._round: SentJobs | None = None
-        self._turn = threading.Lock()
+        self._round: _Sent | None = None
+        self._turn = self._new_lock()
+
+    @staticmethod
+    def _new_lock() -> Any:
+        raise NotImplementedError
+
+    def _times(self, timeout: float | None) -> tuple[float, float | None, float | None]:
+        """Since when the time of the result counts, the timeout that was asked for, and when the result is due."""
+        since = self._began if self._waits else monotonic()
+        timeout = timeout or self._timeout
+        seconds = timeout or self._default_timeout
+        return since, timeout, since + seconds if seconds else None
+
+
+class ExpandedJobs(ExpandedJobsBase[ExpandingClient, SentJobs, _Result]):
+    """Sends jobs, and receives their responses and the expansions of these."""
+
+    _new_lock = staticmethod(threading.Lock)
 
     def call(self) -> _Result:
         """Send the jobs and wait for the result."""
@@ -101,13 +120,10 @@ class ExpandedJobs(Generic[_Result]):
                 and goes on with the round that it was at.
             PySOAError: what ``read`` raises, or what an expansion failed with.
         """
-        since = self._began if self._waits else monotonic()
-        timeout = timeout or self._timeout
+        since, timeout, deadline = self._times(timeout)
         assert self._sent is not None, "send comes first"
         responses = self._sent.receive(since, timeout)
         result = self._read(responses)
-        seconds = timeout or self._default_timeout
-        deadline = since + seconds if seconds else None
         with self._turn_of_this_thread(deadline), self._expansion.speaking_for_the_call():
             self._expansion.begin(responses)
             while jobs := self._expansion.jobs():
