@@ -38,6 +38,8 @@ class _Engine(Protocol):
 
     def introspect(self) -> dict[str, Any]: ...
 
+    def json_schema(self) -> dict[str, Any] | None: ...
+
 
 class TypedSchema:
     """A type made into a schema.
@@ -65,6 +67,14 @@ class TypedSchema:
     def introspect(self) -> dict[str, Any]:
         return self._engine.introspect()
 
+    def json_schema(self) -> dict[str, Any] | None:
+        """The type in JSON Schema, draft 2020-12; None where that cannot say it.
+
+        Objects may have no further properties, unless the type is a pydantic model whose ``extra`` says otherwise.
+        """
+        schema = self._engine.json_schema()
+        return None if schema is None else _without_further_properties(schema)
+
     def to_body(self, value: Any) -> Any:
         """The plain value for one that may be, or hold, instances of types; dates and the like stay what they are."""
         from pysoa.common.typed.plain import plain_value
@@ -91,6 +101,17 @@ def as_schema(thing: Any) -> Schema | None:
         schema: Schema = thing
         return schema
     return TypedSchema(thing)
+
+
+def _without_further_properties(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_without_further_properties(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    closed = {key: _without_further_properties(part) for key, part in node.items()}
+    if isinstance(node.get("properties"), dict) and node.get("type") == "object":
+        closed.setdefault("additionalProperties", False)
+    return closed
 
 
 def _engine_for(type_: Any) -> _Engine:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticCustomError, SchemaValidator
 
 from pysoa.common.constants import ERROR_CODE_INVALID, ERROR_CODE_MISSING, ERROR_CODE_UNKNOWN
@@ -49,11 +50,26 @@ class ModelEngine:
 
     def introspect(self) -> Introspection:
         """What the JSON schema of the type says, in the shape of other introspections."""
-        try:
-            json_schema = self._adapter.json_schema()
-        except Exception:  # not every type that can be checked can be told in JSON schema
+        json_schema = self.json_schema()
+        if json_schema is None:
             return {"type": "anything"}
         return _introspection(json_schema, json_schema.get("$defs", {}), ())
+
+    def json_schema(self) -> dict[str, Any] | None:
+        """The type in JSON Schema; None where that cannot say it."""
+        try:
+            return self._adapter.json_schema(schema_generator=_JsonSchema)
+        except Exception:  # not every type that can be checked can be told in JSON schema
+            return None
+
+
+class _JsonSchema(GenerateJsonSchema):
+    def model_schema(self, schema: Any) -> Any:
+        """Say that a model lets further fields pass, also where it leaves them out."""
+        told = super().model_schema(schema)
+        if "extra_fields_behavior" in (schema.get("config") or {}):
+            told.setdefault("additionalProperties", True)
+        return told
 
 
 _NO_SCHEMAS: Final = frozenset(("metadata", "serialization", "default", "config", "cls", "expected", "members", "ref"))

@@ -66,6 +66,13 @@ class StructuralEngine:
     def introspect(self) -> dict[str, Any]:
         return self._root.introspect()
 
+    def json_schema(self) -> dict[str, Any] | None:
+        """The type in JSON Schema; None where that cannot say it."""
+        try:
+            return msgspec.json.schema(self._type)
+        except TypeError:
+            return None
+
 
 def is_for_pydantic(type_: Any, _seen: set[int] | None = None) -> bool:
     """Whether a type is, or mentions, what only pydantic understands."""
