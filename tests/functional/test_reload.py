@@ -102,6 +102,7 @@ def start(start_process: Callable[..., Process], broker: Broker, package: Packag
             (hidden / "watchfiles.py").write_text("raise ImportError('hidden')\n")
         command = ("-m", "reloaded.standalone", "-s", "reloaded.settings", "--use-file-watcher", SERVICE, *arguments)
         environment = {"REDIS_URL": broker.url, "CONCURRENCY": str(concurrency), "PYTHONPATH": str(hidden)}
+        environment["PYTHONDONTWRITEBYTECODE"] = ""  # as for users: what was compiled must not hide a change
         process = start_process(*python(*command), cwd=package.folder, env=environment)
         process.wait_for_line("server starting up", count=2 if "--fork" in arguments else 1)
         return process

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import sys
 import time
@@ -53,7 +54,10 @@ class WatchedFiles:
         return name.startswith(self._prefixes)
 
     def changed(self) -> list[str]:
-        """The files that have changed since the last look; those that are not there at the moment are left out."""
+        """The files that have changed since the last look; those that are not there at the moment are left out.
+
+        What Python has compiled from them is removed.
+        """
         changed = []
         last_look, self._last_look = self._last_look, wall_clock()
         for path in self.paths():
@@ -68,7 +72,14 @@ class WatchedFiles:
             # the future would seem so in each process.
             if (last_look < status.st_mtime <= wall_clock()) if before is None else (state != before):
                 changed.append(path)
+                _remove_compiled(path)
         return changed
+
+
+def _remove_compiled(path: str) -> None:
+    # Python takes it for that of the new source where this has as many bytes and was written within the same second.
+    with contextlib.suppress(OSError, NotImplementedError):
+        os.remove(importlib.util.cache_from_source(path))
 
 
 def process_began() -> float:

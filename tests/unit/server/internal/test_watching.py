@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import py_compile
 import sys
 import time
 from pathlib import Path
@@ -38,6 +39,20 @@ def test_files_that_change_after_they_were_seen_have_changed_once(modules: dict[
 
     assert names(files.changed()) == ["watched_one"]
     assert files.changed() == []
+
+
+def test_a_change_within_a_second_to_as_many_bytes_is_compiled_anew(modules: dict[str, Path]) -> None:
+    source = modules["watched_one"]
+    compiled = Path(py_compile.compile(str(source), doraise=True) or "")
+    files = WatchedFiles("", ["watched"], time.time() - 10)
+    files.changed()
+    stayed = compiled.exists()
+    second = int(source.stat().st_mtime)
+    source.write_text("x = 2\n")
+    os.utime(source, (second + 0.9, second + 0.9))
+
+    assert names(files.changed()) == ["watched_one"]
+    assert (stayed, compiled.exists()) == (True, False)
 
 
 def test_what_changed_after_the_process_began_may_have_been_read_before_and_counts(modules: dict[str, Path]) -> None:
