@@ -115,8 +115,6 @@ def call(client: Any, name: str, action: str, timeout: float = 5.0, **body: Any)
         return error
 
 
-# Once in some runs a socket of a client whose broker was killed is left to the collector of garbage; not found yet.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @BOTH_ENGINES
 def test_each_metric_is_recorded_and_each_line_is_logged(
     scene: Scene, fresh_broker: Broker, start_brokers: Callable[..., Broker], sentinel: SentinelGroup

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -70,6 +72,19 @@ def test_values_of_every_size_go_there_and_back(connection: RedisConnection, siz
     assert connection.ask(b"SET", b"value", value, until=soon()) == b"OK"
     assert connection.ask(b"GET", b"value", until=soon()) == value
     assert connection.ask(b"STRLEN", b"value", until=soon()) == size
+
+
+def test_one_that_nobody_has_closed_is_closed_without_a_warning(broker: Broker) -> None:
+    connection = connected(broker.port)
+    descriptors = open_descriptors()
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        del connection
+        gc.collect()
+
+    assert open_descriptors() < descriptors
+    assert told == []
 
 
 def test_a_reply_that_comes_in_pieces_is_put_together(broker: Broker) -> None:

@@ -14,6 +14,7 @@ import select
 import socket
 import struct
 import sys
+import weakref
 from collections.abc import Sequence
 from typing import Any, Final, Self, TypeAlias
 
@@ -99,7 +100,9 @@ class RedisConnection:
     """
 
     __slots__ = (
+        "__weakref__",
         "_buffer",
+        "_closes_socket",
         "_feed",
         "_opened_by",
         "_patience",
@@ -121,6 +124,9 @@ class RedisConnection:
         """
         self._socket = sock
         self._opened_by = opened_by
+        # Clients of 1.x had nothing to close; and a thread may end with a pop under way that nobody waits for.
+        self._closes_socket = weakref.finalize(self, sock.close)
+        self._closes_socket.atexit = False
         self._tls = hasattr(self._socket, "pending") or sys.platform == "win32"
         self._socket.setblocking(not self._tls)
         self._patience = 0.0
@@ -298,6 +304,7 @@ class RedisConnection:
 
     def detach(self) -> tuple[socket.socket, Any]:
         """Hand the socket to somebody else, with what has opened it; nothing may be owed on it."""
+        self._closes_socket.detach()
         return self._socket, self._opened_by
 
     def close(self) -> None:
