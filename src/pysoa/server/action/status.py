@@ -97,6 +97,8 @@ class BaseStatusAction(Action):
         diagnostics: facts for the answer, by name; empty at the start of each run.
     """
 
+    blocking = True  # checks wait for databases and other services, and must not hold up an event loop
+
     description = (
         "Returns the versions of the service and of what it runs on and, unless `verbose` is false, the results of "
         "its health checks."

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import platform
 import sys
+import threading
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 from unittest import mock
 
 import pytest
@@ -22,7 +23,9 @@ from pysoa.server.action.status import (
     make_default_status_action_class,
 )
 from pysoa.server.errors import ActionError
+from pysoa.server.server import Server
 from pysoa.server.types import EnrichedActionRequest
+from tests.support.scripted import answer_in_loop, job
 
 
 class Status(BaseStatusAction):
@@ -143,6 +146,23 @@ def test_a_check_that_returns_something_else_is_a_mistake_in_the_service(problem
 
     with pytest.raises(RuntimeError, match="must return None or an iterable of bool-str-str tuples"):
         Mistaken()(request())
+
+
+def test_checks_do_not_hold_up_an_event_loop() -> None:
+    threads = []
+
+    class Checked(Status):
+        def check_thread(self, request: EnrichedActionRequest) -> None:
+            threads.append(threading.current_thread())
+
+    class Checking(Server):
+        service_name = "checking"
+        action_class_map: ClassVar[Any] = {"status": Checked}
+
+    answer_in_loop(Checking, job("status"))
+
+    assert len(threads) == 1
+    assert threads[0] is not threading.current_thread()
 
 
 def test_the_base_has_no_version_and_cannot_be_made() -> None:
