@@ -55,10 +55,7 @@ class IntrospectionAction(Action):
                         "documentation": Nullable(UnicodeString(description="The documentation of the action")),
                         "request_schema": Nullable(Anything(description="What its request must be")),
                         "response_schema": Nullable(Anything(description="What its response will be")),
-                        "request_json_schema": Anything(description="The same in JSON Schema, where it is a type"),
-                        "response_json_schema": Anything(description="The same in JSON Schema, where it is a type"),
                     },
-                    optional_keys=("request_json_schema", "response_json_schema"),
                     description="What there is to know of an action",
                 ),
                 description="All actions by name",
@@ -153,12 +150,20 @@ def _listed_variants(action: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _description(action: Any) -> Body:
-    told: Body = {"documentation": getattr(action, "description", None) or getattr(action, "__doc__", None) or None}
-    for side in ("request", "response"):
-        source = getattr(action, f"{side}_schema", None)
-        # A property gives its schema to instances only, and none is made here.
-        schema = None if isinstance(source, property) else as_schema(source)
-        told[f"{side}_schema"] = None if schema is None else dict(schema.introspect())
-        if isinstance(schema, TypedSchema) and (json_schema := schema.json_schema()) is not None:
-            told[f"{side}_json_schema"] = json_schema
+    return {
+        "documentation": getattr(action, "description", None) or getattr(action, "__doc__", None) or None,
+        "request_schema": _introspected(getattr(action, "request_schema", None)),
+        "response_schema": _introspected(getattr(action, "response_schema", None)),
+    }
+
+
+def _introspected(source: Any) -> Body | None:
+    # A property gives its schema to instances only, and none is made here.
+    schema = None if isinstance(source, property) else as_schema(source)
+    if schema is None:
+        return None
+    told = dict(schema.introspect())
+    # In here, as the response schema of this action is that of 1.x, which leaves open only what a schema holds.
+    if isinstance(schema, TypedSchema) and (json_schema := schema.json_schema()) is not None:
+        told["json_schema"] = json_schema
     return told

@@ -172,14 +172,14 @@ def test_a_type_is_described_as_other_schemas_are() -> None:
 def test_a_type_is_described_in_json_schema_too() -> None:
     described = introspect(action_name="typed")["actions"]["typed"]
 
-    assert described["request_json_schema"] == {
+    assert described["request_schema"]["json_schema"] == {
         "title": "Order",
         "type": "object",
         "properties": {"quantity": {"title": "Quantity", "type": "integer"}},
         "required": ["quantity"],
         "additionalProperties": False,
     }
-    assert "response_json_schema" not in described
+    assert "json_schema" not in introspect(action_name="status")["actions"]["status"]["request_schema"]
 
 
 def test_the_name_of_a_switched_action_stands_for_all_its_variants() -> None:
