@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 from tests.support.brokers import (
@@ -48,3 +49,6 @@ collect_ignore = ["functional/data"]  # services and tests of other people, whic
 def pytest_configure() -> None:
     # A shell has commands in the background ignore it, and whatever they start inherits that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # What a CI says of its screen changes what the programs that tests run print.
+    for name in ("BUILD_NUMBER", "CI", "FORCE_COLOR", "NO_COLOR", "PY_COLORS"):
+        os.environ.pop(name, None)
