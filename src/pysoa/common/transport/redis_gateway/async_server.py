@@ -36,6 +36,7 @@ from pysoa.common.transport.redis_gateway.async_line import AsyncLine
 from pysoa.common.transport.redis_gateway.async_push import WAITING, Push
 from pysoa.common.transport.redis_gateway.async_responses import ReplyQueue, Response, Responses, TimedResponse
 from pysoa.common.transport.redis_gateway.backend.base import Master
+from pysoa.common.transport.redis_gateway.batches import BatchSize
 from pysoa.common.transport.redis_gateway.commands import Queue, blocking_pop, pop_more
 from pysoa.common.transport.redis_gateway.connection import BrokerError, BrokerLost, BrokerRefused, Reply
 from pysoa.common.transport.redis_gateway.core import RedisTransportServerCore
@@ -68,6 +69,7 @@ class _Popped:
     def take(self, reply: Reply) -> None:
         line = self._line
         if isinstance(reply, list):
+            line.waited_in_seconds = monotonic() - line.pop_began
             line.transport.popped(line, reply[1:])  # type: ignore[arg-type]
         elif isinstance(reply, BrokerRefused):
             line.pop_refused(reply)
@@ -87,6 +89,7 @@ class _PoppedMore:
     def take(self, reply: Reply) -> None:
         line = self._line
         if isinstance(reply, list):
+            line.transport.batch_size.came(1 + len(reply), line.waited_in_seconds)
             line.transport.popped(line, reply)  # type: ignore[arg-type]
 
     def lost(self, error: BrokerLost) -> None:
@@ -99,6 +102,8 @@ class RequestLine(AsyncLine):
     Attributes:
         transport: what takes the requests.
         reserved: how many requests the pop under way may bring.
+        pop_began: when the last pop was sent, by the monotonic clock.
+        waited_in_seconds: for its first request.
     """
 
     pop_margin_in_seconds = 1.5  # it is looked at twice a second, and is to be noticed within two
@@ -107,6 +112,8 @@ class RequestLine(AsyncLine):
         super().__init__(master)
         self.transport = transport
         self.reserved = 0
+        self.pop_began = 0.0
+        self.waited_in_seconds = 0.0
         self._rest: asyncio.TimerHandle | None = None
         if transport.core.records_metrics:
             self.times.recorders.append(transport.core)
@@ -134,7 +141,8 @@ class RequestLine(AsyncLine):
     def next_pop(self) -> tuple[bytes, Sequence[Owed]]:
         transport = self.transport
         commands, count = transport.pop_commands(self)
-        self.pop_ends_at = monotonic() + transport.slice_in_seconds
+        self.pop_began = monotonic()
+        self.pop_ends_at = self.pop_began + transport.slice_in_seconds
         self.reserved = count
         if count > 1:
             return commands, [_Popped(self), _PoppedMore(self)]
@@ -182,6 +190,7 @@ class AsyncRedisServerTransport(AsyncServerTransport):
         super().__init__(service_name, metrics, instance_index)
         self.core = RedisTransportServerCore(service_name=service_name, metrics=metrics, **kwargs)
         self.prefetch = prefetch
+        self.batch_size = BatchSize(prefetch)
         self.worker_id = uuid.uuid4().hex
         self._key = queue_key(request_queue_name(service_name)).encode()
         self.slice_in_seconds = min(self.core.receive_timeout_in_seconds, _SLICE_IN_SECONDS)
@@ -388,7 +397,7 @@ class AsyncRedisServerTransport(AsyncServerTransport):
             cost = (monotonic() - self._turn_began) / self._begun_in_turn
             self._time_to_begin += (cost - self._time_to_begin) * 0.2
             self._begun_in_turn = 0
-        most = min(self.free_slots(line), self.prefetch, int(_WORK_IN_HAND_IN_SECONDS / self._time_to_begin))
+        most = min(self.free_slots(line), self.batch_size.most, int(_WORK_IN_HAND_IN_SECONDS / self._time_to_begin))
         if len(self._lines) > 1:
             most = 1  # each master has a pop of its own
         if most > 1:
