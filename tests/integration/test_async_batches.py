@@ -39,7 +39,10 @@ def test_half_a_batch_is_popped_where_all_callers_wait_for_one(broker: Broker) -
         transport = AsyncRedisServerTransport(SERVICE, **backend)
         await transport.start_serving()
         workers = [asyncio.create_task(serve(transport)) for _ in range(40)]
-        async with AsyncClient({SERVICE: {"transport": {"kwargs": backend}}}) as client, asyncio.timeout(LIMIT_IN_SECONDS):
+        async with (
+            AsyncClient({SERVICE: {"transport": {"kwargs": backend}}}) as client,
+            asyncio.timeout(LIMIT_IN_SECONDS),
+        ):
             while not is_halved.is_set():
                 await asyncio.sleep(A_WAIT_IN_SECONDS)
                 await asyncio.gather(*(client.call_action(SERVICE, "any") for _ in range(CALLERS)))
