@@ -13,7 +13,7 @@ from pysoa.common.types import Body
 from tests.support.raw import RawConnection
 
 SERVICE = "batches"
-CALLERS = 20
+CALLERS = 24
 A_WAIT_IN_SECONDS = 0.002
 LIMIT_IN_SECONDS = 20
 ANSWER: Body = {"actions": [{"action": "any", "errors": [], "body": {}}], "errors": [], "context": {}}

@@ -6,7 +6,7 @@ from typing import Final
 
 __all__ = ("BatchSize",)
 
-_SMALLEST_TO_HALVE: Final = 16  # halves of less cost more wake-ups than they save waiting
+_SMALLEST_TO_HALVE: Final = 20  # smaller halves cost more wake-ups than they save waiting; 32 would part in four
 _WAIT_IN_SECONDS: Final = 0.0002  # a pop that finds requests waiting takes less
 _WAITS_IN_A_ROW: Final = 3
 

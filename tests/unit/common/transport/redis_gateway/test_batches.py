@@ -31,7 +31,7 @@ def test_halves_that_come_together_again_are_parted_again() -> None:
     assert sizes_after(*[(32, LONG)] * 7) == [32, 32, 16, 32, 32, 16, 32]
 
 
-@pytest.mark.parametrize("between", [(32, SHORT), (15, LONG), (1, LONG)])
+@pytest.mark.parametrize("between", [(32, SHORT), (19, LONG), (1, LONG)])
 def test_batch_that_was_there_already_or_is_small_counts_from_the_start_again(between: tuple[int, float]) -> None:
     assert sizes_after((32, LONG), (32, LONG), between, (32, LONG), (32, LONG)) == [32] * 5
 
