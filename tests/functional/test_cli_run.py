@@ -84,7 +84,7 @@ def test_missing_settings_are_told_in_one_line() -> None:
     assert pysoa("run", "flight_booking", cwd=EXAMPLES) == (
         2,
         "",
-        "the settings are missing: pysoa run flight_booking -s MODULE\n",
+        "the settings are missing: -s MODULE names them\n",
     )
 
 

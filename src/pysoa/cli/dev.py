@@ -94,17 +94,21 @@ def _prepared(target: str, settings: str | None, url: str, concurrency: int | No
     """
     from pysoa.cli.services import check_actions, check_settings, load_server, settings_of
 
-    server_class = load_server(target)
+    server_class = load_server(target, settings)
     check_actions(server_class)
-    if not server_class.use_django:
-        if settings is None:
-            own: Any = {}
-            check_settings(server_class, development_settings(own, url), "without settings (-s MODULE)", concurrency)
-        else:
-            own = settings_of(server_class, settings, concurrency)
-        module = ModuleType(_SETTINGS_MODULE)
-        module.__dict__["SOA_SERVER_SETTINGS"] = development_settings(own, url)
-        sys.modules[_SETTINGS_MODULE] = module
+    if server_class.use_django:
+        from django.conf import settings as of_django
+
+        of_django.SOA_SERVER_SETTINGS = development_settings(settings_of(server_class, None, concurrency), url)
+        return server_class
+    if settings is None:
+        own: Any = {}
+        check_settings(server_class, development_settings(own, url), "without settings (-s MODULE)", concurrency)
+    else:
+        own = settings_of(server_class, settings, concurrency)
+    module = ModuleType(_SETTINGS_MODULE)
+    module.__dict__["SOA_SERVER_SETTINGS"] = development_settings(own, url)
+    sys.modules[_SETTINGS_MODULE] = module
     return server_class
 
 

@@ -7,7 +7,7 @@ from argparse import ArgumentTypeError
 
 import click
 
-from pysoa.cli.terminal import Command, Failure, concurrency_option
+from pysoa.cli.terminal import Command, concurrency_option
 
 __all__ = ("run",)
 
@@ -45,8 +45,9 @@ def run(
       pysoa run my_service.server:Server -s my_service.settings --concurrency 50
 
     SERVER may be left out where MODULE, or its submodule `server`, has one server
-    class. The settings module has a dict SOA_SERVER_SETTINGS. A broker is never
-    started: while it is away, workers wait and try again.
+    class. The settings module has a dict SOA_SERVER_SETTINGS. It may be Django's:
+    without -s, DJANGO_SETTINGS_MODULE names it. A broker is never started: while
+    it is away, workers wait and try again.
 
     SIGTERM and Ctrl+C drain: what was taken is finished, then the process ends.
     A second one, over a second later, ends it at once.
@@ -62,11 +63,8 @@ def run(
     """
     from pysoa.cli.services import check_actions, load_server, settings_of
 
-    server_class = load_server(target)
-    if settings is not None:
-        settings_of(server_class, settings, concurrency)
-    elif not server_class.use_django:
-        raise Failure(f"the settings are missing: pysoa run {target} -s MODULE")
+    server_class = load_server(target, settings)
+    settings_of(server_class, settings, concurrency)
     check_actions(server_class)
 
     sys.argv = ["pysoa run", *_given("-s", settings), *_given("--concurrency", concurrency)]  # read by Server.main

@@ -10,7 +10,7 @@ import sys
 import sysconfig
 import traceback
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pysoa.cli.terminal import Failure, did_you_mean
 
@@ -19,15 +19,22 @@ if TYPE_CHECKING:
 
 __all__ = ("check_actions", "check_settings", "load_server", "settings_of")
 
+_DJANGO_SETTINGS: Final = "DJANGO_SETTINGS_MODULE"
 
-def load_server(target: str) -> type[Server]:
+
+def load_server(target: str, settings_module: str | None = None) -> type[Server]:
     """Import the server class that ``MODULE`` or ``MODULE:NAME`` names, from the current directory if it is there.
 
     Without a name it is the class ``Server`` of the module, or its only subclass of ``Server``, or that of
-    its submodule ``server``.
+    its submodule ``server``. Where the settings are Django's, it is set up first: the class may need models.
+
+    Args:
+        target: the module, and the name.
+        settings_module: the module with the settings, where one is given; else ``DJANGO_SETTINGS_MODULE`` may name
+            Django's.
 
     Raises:
-        Failure: there is none, or it cannot be imported.
+        Failure: there is none, or it cannot be imported, or Django cannot be set up.
     """
     module_name, _, name = target.partition(":")
     if module_name.endswith(".py") or os.sep in module_name:
@@ -35,19 +42,61 @@ def load_server(target: str) -> type[Server]:
         raise Failure(f"{module_name} is a file, not a module: try {dotted}")
     if "" not in sys.path and os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
+    if _is_of_django(settings_module):
+        _set_up_django(settings_module)
     module = _imported(module_name, f"there is no module {module_name!r}", near=_modules_here())
     server_class = _named(module, name) if name else _only_one(module)
     if not server_class.service_name:
         raise Failure(f"{server_class.__module__}:{server_class.__qualname__} has no service_name")
+    if server_class.use_django:
+        _set_up_django(settings_module)
     return server_class
 
 
-def settings_of(server_class: type[Server], settings_module: str, concurrency: int | None = None) -> Any:
-    """The dict of a settings module, checked as the settings of this class; see ``check_settings``.
+def _is_of_django(settings_module: str | None) -> bool:
+    """Whether the settings of a service are those of a Django project."""
+    name = settings_module or os.environ.get(_DJANGO_SETTINGS)
+    if not name:
+        return False
+    try:
+        module = _imported(name, f"there is no settings module {name!r}", near=[])
+    except Failure:
+        if settings_module is None:  # a service without Django may be started where some other project is named
+            return False
+        raise
+    return hasattr(module, "INSTALLED_APPS") and hasattr(module, "SOA_SERVER_SETTINGS")
+
+
+def _set_up_django(settings_module: str | None) -> None:
+    """Set Django up, unless the service itself has done it."""
+    if (conf := sys.modules.get("django.conf")) is not None and conf.settings.configured:
+        return
+    name = settings_module or os.environ.get(_DJANGO_SETTINGS)
+    if not name:
+        raise Failure(f"the settings of Django are missing: -s MODULE, or the environment variable {_DJANGO_SETTINGS}")
+    from pysoa.server.internal.django_setup import set_up_django
+
+    try:
+        set_up_django(name)
+    except Exception as error:  # boundary: applications are users' code
+        raise _fault(f"Django cannot be set up with {name}", error) from error
+
+
+def settings_of(server_class: type[Server], settings_module: str | None, concurrency: int | None = None) -> Any:
+    """The dict of a settings module, or of Django's settings, checked as the settings of this class.
 
     Raises:
-        Failure: there is none, or something is wrong with it.
+        Failure: there is none, or something is wrong with it; see ``check_settings``.
     """
+    if server_class.use_django:
+        from pysoa.server.internal.command_line import load_django_settings
+
+        try:
+            return check_settings(server_class, load_django_settings(), "SOA_SERVER_SETTINGS", concurrency)
+        except (ImportError, ValueError) as error:
+            raise Failure(str(error)) from error
+    if settings_module is None:
+        raise Failure("the settings are missing: -s MODULE names them")
     module = _imported(settings_module, f"there is no settings module {settings_module!r}", near=[])
     for name in ("SOA_SERVER_SETTINGS", "settings"):
         if hasattr(module, name):
@@ -151,18 +200,18 @@ def _imported(name: str, if_missing: str, near: list[str]) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not (name == error.name or name.startswith(f"{error.name}.")):
-            raise _fault_in(name, error) from error
+            raise _fault(f"{name} cannot be imported", error) from error
         likely = did_you_mean(name, near)
         hint = f"; did you mean {likely!r}?" if likely else ""
         raise Failure(f"{if_missing} here or among the installed ones{hint}") from error
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:  # boundary: users' code, which may also exit
-        raise _fault_in(name, error) from error
+        raise _fault(f"{name} cannot be imported", error) from error
 
 
-def _fault_in(name: str, error: BaseException) -> Failure:
-    """What a module raised when it was imported, and where, in two lines."""
+def _fault(what: str, error: BaseException) -> Failure:
+    """What users' code has raised, and where, in two lines."""
     kind = type(error).__name__
     text = (error.msg or "") if isinstance(error, SyntaxError) else str(error)
     if isinstance(error, SyntaxError) and error.filename:
@@ -170,7 +219,7 @@ def _fault_in(name: str, error: BaseException) -> Failure:
     else:
         place = _place_of(error)
     first_line = text.strip().partition("\n")[0][:300]
-    return Failure(f"{name} cannot be imported: {kind}: {first_line}" + (f"\n  at {place}" if place else ""))
+    return Failure(f"{what}: {kind}: {first_line}" + (f"\n  at {place}" if place else ""))
 
 
 def _place_of(error: BaseException) -> str:
