@@ -21,6 +21,7 @@ from pysoa.common.transport.errors import (
 from pysoa.common.transport.redis_gateway.absence import ASK_AFTER_SECONDS
 from pysoa.common.transport.redis_gateway.client import RedisClientTransport
 from tests.support.gateway import (
+    BOTH_GATEWAYS,
     REQUEST_KEY,
     Gateway,
     answer,
@@ -39,6 +40,7 @@ from tests.support.raw import command
 # Ways to call
 
 
+@BOTH_GATEWAYS
 def test_a_call_brings_its_answer(broker: Broker, gateway: Gateway) -> None:
     gateway.worker(broker)
     client = gateway.client(broker)
@@ -47,6 +49,7 @@ def test_a_call_brings_its_answer(broker: Broker, gateway: Gateway) -> None:
     assert client.requests_outstanding == 0
 
 
+@BOTH_GATEWAYS
 def test_push_and_pop_travel_in_one_packet_and_the_next_request_is_popped_with_the_answer(
     broker: Broker, gateway: Gateway
 ) -> None:
@@ -113,6 +116,7 @@ def test_a_batch_that_is_broken_off_sends_nothing_and_awaits_nothing(broker: Bro
     assert client.receive_response_message() == NO_MESSAGE
 
 
+@BOTH_GATEWAYS
 def test_an_empty_batch_sends_nothing(broker: Broker, gateway: Gateway) -> None:
     client = gateway.client(broker)
 
@@ -134,6 +138,7 @@ def test_a_batch_in_a_batch_is_one_batch(broker: Broker, gateway: Gateway) -> No
     assert len(requests_in_queue(broker)) == 2
 
 
+@BOTH_GATEWAYS
 def test_answers_that_come_in_another_order_are_matched_by_their_ids(broker: Broker, gateway: Gateway) -> None:
     server, client = gateway.server(broker), gateway.client(broker)
     ids = [send(client, number) for number in range(6)]
@@ -158,6 +163,7 @@ def test_a_suppressed_request_is_sent_and_not_awaited(broker: Broker, gateway: G
     assert client.receive_response_message() == NO_MESSAGE
 
 
+@BOTH_GATEWAYS
 def test_the_meta_of_a_request_comes_back_with_the_answer(broker: Broker, gateway: Gateway) -> None:
     gateway.worker(broker)
     client = gateway.client(broker)
@@ -173,6 +179,7 @@ def test_the_meta_of_a_request_comes_back_with_the_answer(broker: Broker, gatewa
 # Threads
 
 
+@BOTH_GATEWAYS
 def test_threads_that_share_a_client_each_get_their_own_answers(broker: Broker, gateway: Gateway) -> None:
     for _ in range(2):
         gateway.worker(broker)
@@ -192,6 +199,7 @@ def test_threads_that_share_a_client_each_get_their_own_answers(broker: Broker, 
     assert client.requests_outstanding == 0
 
 
+@BOTH_GATEWAYS
 def test_threads_that_come_and_go_leave_no_descriptors(broker: Broker, gateway: Gateway) -> None:
     gateway.worker(broker)
     client = gateway.client(broker)
@@ -249,6 +257,7 @@ def test_a_thread_sends_and_waits_while_another_waits_on_its_channel(broker: Bro
 # Large answers
 
 
+@BOTH_GATEWAYS
 def test_chunked_answers_of_several_workers_do_not_mix(broker: Broker, gateway: Gateway) -> None:
     blobs = {number: os.urandom(110_000 * (1 + number % 3)) for number in range(12)}
 
@@ -274,6 +283,7 @@ def test_chunked_answers_of_several_workers_do_not_mix(broker: Broker, gateway: 
     assert len(received) == len(blobs)
 
 
+@BOTH_GATEWAYS
 def test_a_request_that_is_too_large_is_not_sent(broker: Broker, gateway: Gateway) -> None:
     client = gateway.client(broker, maximum_message_size_in_bytes=1000)
     body = job()
@@ -312,6 +322,7 @@ def test_an_answer_that_is_too_large_can_be_replaced_in_the_language_of_the_requ
 # Late and lost answers
 
 
+@BOTH_GATEWAYS
 def test_a_late_answer_is_dropped_and_the_next_call_is_right(broker: Broker, gateway: Gateway) -> None:
     server, client = gateway.server(broker), gateway.client(broker)
     with pytest.raises(MessageReceiveTimeout):
@@ -363,6 +374,7 @@ def test_forgotten_requests_are_not_outstanding_even_those_of_other_threads(brok
     assert client.receive_response_message() == NO_MESSAGE
 
 
+@BOTH_GATEWAYS
 def test_memory_stays_flat_over_20000_lost_answers(broker: Broker, gateway: Gateway) -> None:
     client = gateway.client(broker, queue_capacity=100_000)
 

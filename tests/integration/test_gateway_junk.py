@@ -19,6 +19,7 @@ from pysoa.common.transport.errors import (
     PySOATransportError,
 )
 from tests.support.gateway import (
+    BOTH_GATEWAYS,
     HEADER,
     REQUEST_KEY,
     Gateway,
@@ -32,6 +33,8 @@ from tests.support.gateway import (
     send,
 )
 from tests.support.raw import RawConnection, command, wait_until
+
+pytestmark = BOTH_GATEWAYS
 
 
 def frame(request_id: Any, number: int = -1, life: float = 60, header: bytes = HEADER) -> bytes:

@@ -23,6 +23,7 @@ def brokers(request: pytest.FixtureRequest, start_brokers: Callable[..., Broker]
     return [start_brokers() for _ in range(request.param)]
 
 
+@BOTH_GATEWAYS
 def test_requests_go_to_all_masters_in_turn(brokers: list[Broker], gateway: Gateway) -> None:
     client = gateway.client(*brokers)
 
@@ -41,6 +42,7 @@ def test_calls_are_answered_whichever_master_they_go_by(brokers: list[Broker], g
     assert worker.faults == []
 
 
+@BOTH_GATEWAYS
 def test_each_answer_comes_by_the_master_that_its_queue_hashes_to_and_that_is_the_requests_master(
     brokers: list[Broker], gateway: Gateway
 ) -> None:
@@ -83,6 +85,7 @@ def test_batches_are_spread_and_answered_in_full(brokers: list[Broker], gateway:
         assert sorted(number_of(message) for message in received) == list(range(size))
 
 
+@BOTH_GATEWAYS
 def test_a_request_on_any_master_is_served_soon_by_a_worker_that_waits(brokers: list[Broker], gateway: Gateway) -> None:
     worker = gateway.worker(*brokers)
     for _ in range(3):

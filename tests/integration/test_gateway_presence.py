@@ -15,7 +15,7 @@ from pysoa.common.transport.errors import MessageReceiveTimeout, ServiceUnavaila
 from pysoa.common.transport.redis_gateway import presence
 from pysoa.common.transport.redis_gateway.connecting import connect
 from tests.support.brokers import restarted
-from tests.support.gateway import REQUEST_KEY, SERVICE, Gateway, answer_to, call, number_of, send
+from tests.support.gateway import BOTH_GATEWAYS, REQUEST_KEY, SERVICE, Gateway, answer_to, call, number_of, send
 from tests.support.processes import Process, python
 from tests.support.raw import command, wait_until
 
@@ -31,6 +31,7 @@ def workers_present_now(broker: Broker) -> int:
     return int(command(broker.url, "ZCOUNT", KEY, f"{time.time():.3f}", "+inf"))
 
 
+@BOTH_GATEWAYS
 def test_a_service_that_was_never_seen_times_out_as_ever(broker: Broker, gateway: Gateway) -> None:
     client = gateway.client(broker)
 
@@ -41,6 +42,7 @@ def test_a_service_that_was_never_seen_times_out_as_ever(broker: Broker, gateway
     assert raised.value.outcome == "unknown"
 
 
+@BOTH_GATEWAYS
 def test_a_service_that_has_gone_is_unavailable_at_once_and_the_request_is_off_the_queue(
     broker: Broker, gateway: Gateway
 ) -> None:
@@ -99,6 +101,7 @@ def test_a_batch_to_a_service_that_has_gone_is_taken_back(broker: Broker, gatewa
     assert client.requests_outstanding == 0
 
 
+@BOTH_GATEWAYS
 def test_one_of_two_workers_that_leaves_is_no_absence(broker: Broker, gateway: Gateway) -> None:
     first = gateway.worker(broker)
     second = gateway.worker(broker)
@@ -112,6 +115,7 @@ def test_one_of_two_workers_that_leaves_is_no_absence(broker: Broker, gateway: G
     assert workers_present(broker) == 0
 
 
+@BOTH_GATEWAYS
 def test_a_worker_that_is_busy_is_never_taken_to_be_gone(broker: Broker, gateway: Gateway) -> None:
     def handle(request: ReceivedMessage) -> dict[str, object]:
         if number_of(request) == 1:
@@ -129,6 +133,7 @@ def test_a_worker_that_is_busy_is_never_taken_to_be_gone(broker: Broker, gateway
     assert call(client, 3, timeout=5) == 3
 
 
+@BOTH_GATEWAYS
 def test_a_worker_of_the_first_pysoa_that_announces_nothing_is_waited_for(broker: Broker, gateway: Gateway) -> None:
     gateway.worker(broker).stop()
     silent = gateway.server(broker)  # not serving by a loop, it announces nothing
@@ -146,11 +151,12 @@ def test_a_worker_of_the_first_pysoa_that_announces_nothing_is_waited_for(broker
     assert result == [4]
 
 
+@BOTH_GATEWAYS
 def test_a_killed_worker_counts_as_present_until_its_time(
     broker: Broker, gateway: Gateway, start_process: Callable[..., Process]
 ) -> None:
     code = f"""
-from tests.support.gateway import Gateway
+from tests.support.gateway import BOTH_GATEWAYS, Gateway
 worker = Gateway().worker("redis://127.0.0.1:{broker.port}")
 print("serving", flush=True)
 """
@@ -172,6 +178,7 @@ print("serving", flush=True)
         call(gateway.client(broker))
 
 
+@BOTH_GATEWAYS
 def test_workers_announce_themselves_again_after_a_restart_of_the_broker(
     fresh_broker: Broker, gateway: Gateway
 ) -> None:
@@ -186,6 +193,7 @@ def test_workers_announce_themselves_again_after_a_restart_of_the_broker(
         workers[1].stop()
 
 
+@BOTH_GATEWAYS
 def test_every_master_hears_of_a_worker_even_if_the_first_is_down(
     start_brokers: Callable[..., Broker], gateway: Gateway
 ) -> None:
@@ -199,6 +207,7 @@ def test_every_master_hears_of_a_worker_even_if_the_first_is_down(
     assert [workers_present(broker) for broker in brokers[1:]] == [0, 0]
 
 
+@BOTH_GATEWAYS
 def test_traces_of_workers_that_died_long_ago_are_removed(broker: Broker, gateway: Gateway) -> None:
     gateway.worker(broker).stop()
     command(broker.url, "ZADD", KEY, time.time() - 7200, "long-dead", time.time() - 60, "just-dead")
@@ -210,6 +219,7 @@ def test_traces_of_workers_that_died_long_ago_are_removed(broker: Broker, gatewa
     assert {b"known", b"just-dead"} <= set(members)
 
 
+@BOTH_GATEWAYS
 def test_services_that_were_ever_seen_are_listed(broker: Broker, gateway: Gateway) -> None:
     gateway.worker(broker).stop()
     with connect({"host": "127.0.0.1", "port": broker.port}, monotonic() + 5) as connection:

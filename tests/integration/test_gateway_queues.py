@@ -14,6 +14,7 @@ from pysoa.common.transport.errors import (
     MessageSendError,
 )
 from tests.support.gateway import (
+    BOTH_GATEWAYS,
     REQUEST_KEY,
     Gateway,
     Worker,
@@ -29,6 +30,7 @@ from tests.support.raw import command, wait_until
 # Capacity
 
 
+@BOTH_GATEWAYS
 @pytest.mark.parametrize("capacity", [1, 3, 50, 150])
 def test_no_more_requests_are_queued_than_the_capacity(broker: Broker, gateway: Gateway, capacity: int) -> None:
     client = gateway.client(broker, queue_capacity=capacity, queue_full_retries=0)
@@ -45,6 +47,7 @@ def test_no_more_requests_are_queued_than_the_capacity(broker: Broker, gateway: 
     assert client.requests_outstanding == capacity
 
 
+@BOTH_GATEWAYS
 def test_a_full_queue_is_an_error_within_the_callers_time(broker: Broker, gateway: Gateway) -> None:
     client = gateway.client(broker, queue_capacity=1)
     send(client)
@@ -57,6 +60,7 @@ def test_a_full_queue_is_an_error_within_the_callers_time(broker: Broker, gatewa
     assert raised.value.outcome == "not_sent"
 
 
+@BOTH_GATEWAYS
 def test_a_queue_that_empties_in_time_takes_the_request_after_all(broker: Broker, gateway: Gateway) -> None:
     client = gateway.client(broker, queue_capacity=1)
     send(client)
@@ -98,6 +102,7 @@ def test_a_full_reply_queue_gives_the_answer_up_in_time(broker: Broker, gateway:
 # Life of lists
 
 
+@BOTH_GATEWAYS
 def test_the_request_queue_has_a_life_that_no_push_shortens(broker: Broker, gateway: Gateway) -> None:
     client = gateway.client(broker)
     send(client)
@@ -115,6 +120,7 @@ def test_the_request_queue_has_a_life_that_no_push_shortens(broker: Broker, gate
     assert command(broker.url, "TTL", REQUEST_KEY) >= 7200
 
 
+@BOTH_GATEWAYS
 def test_a_short_life_setting_still_outlives_the_message(broker: Broker, gateway: Gateway) -> None:
     client = gateway.client(broker, request_queue_life_in_seconds=5)
 
@@ -124,6 +130,7 @@ def test_a_short_life_setting_still_outlives_the_message(broker: Broker, gateway
         assert command(broker.url, "TTL", REQUEST_KEY) >= 30
 
 
+@BOTH_GATEWAYS
 def test_a_request_queue_that_was_emptied_gets_a_life_again(broker: Broker, gateway: Gateway) -> None:
     client = gateway.client(broker)
     for _ in range(5):
@@ -132,6 +139,7 @@ def test_a_request_queue_that_was_emptied_gets_a_life_again(broker: Broker, gate
         command(broker.url, "DEL", REQUEST_KEY)
 
 
+@BOTH_GATEWAYS
 def test_requests_put_back_keep_the_life_of_the_queue(broker: Broker, gateway: Gateway) -> None:
     client = gateway.client(broker)
     for number in range(30):

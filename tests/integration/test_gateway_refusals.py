@@ -7,9 +7,11 @@ import pytest
 from pysoa.cli.broker import Broker
 from pysoa.common.errors import PySOAError
 from pysoa.common.transport.errors import MessageSendError
-from tests.support.gateway import REQUEST_KEY, Gateway, call, fails_in_time, is_right_again, send
+from tests.support.gateway import BOTH_GATEWAYS, REQUEST_KEY, Gateway, call, fails_in_time, is_right_again, send
 from tests.support.raw import command, wait_until
 from tests.support.scripted_broker import Command, HangUp, ScriptedBroker
+
+pytestmark = BOTH_GATEWAYS
 
 ANSWERS = [
     b"-LOADING Redis is loading the dataset in memory\r\n",
@@ -157,7 +159,7 @@ def test_a_broker_that_knows_no_conditions_of_expire_still_gives_the_list_a_life
     client = gateway.client(scripted_broker)
     for _ in range(4):
         send(client)
-        assert command(broker.url, "TTL", REQUEST_KEY) > 3000
+        wait_until(lambda: command(broker.url, "TTL", REQUEST_KEY) > 3000, "the list has a life")
         command(broker.url, "DEL", REQUEST_KEY)
 
     assert sum(one[0] == b"EXPIRE" and one[-1] == b"NX" for one in scripted_broker.commands) == 1

@@ -18,7 +18,7 @@ from pysoa.common.transport.errors import MessageSendError
 from pysoa.common.transport.redis_gateway.backend.sentinel import SentinelRedisClient
 from pysoa.common.transport.redis_gateway.connection import BrokerUnreachable
 from tests.support.brokers import SentinelGroup
-from tests.support.gateway import Gateway, call, send
+from tests.support.gateway import BOTH_GATEWAYS, Gateway, call, send
 from tests.support.raw import command, wait_until
 
 
@@ -40,6 +40,7 @@ def silent_port() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
+@BOTH_GATEWAYS
 @pytest.mark.parametrize("named", [True, False])
 def test_the_master_is_found(
     steady: SentinelGroup, gateway: Gateway, caplog: pytest.LogCaptureFixture, named: bool
@@ -82,6 +83,7 @@ def test_no_sentinel_that_answers_is_an_error_in_time(gateway: Gateway, silent_p
     assert raised.value.outcome == "not_sent"
 
 
+@BOTH_GATEWAYS
 def test_a_name_that_no_sentinel_knows_is_an_error(steady: SentinelGroup, gateway: Gateway) -> None:
     client = gateway.client(**by_sentinel(*steady.sentinels, sentinel_services=["unheard-of"]))
 
@@ -120,6 +122,7 @@ def test_bad_arguments_are_refused(kwargs: dict[str, Any], text: str) -> None:
         SentinelRedisClient(**kwargs)
 
 
+@BOTH_GATEWAYS
 def test_a_replica_is_not_taken_for_the_master(steady: SentinelGroup, gateway: Gateway) -> None:
     replica = next(broker for broker in steady.brokers if broker.port != steady.primary_port())
     client = gateway.client(replica)
@@ -130,6 +133,7 @@ def test_a_replica_is_not_taken_for_the_master(steady: SentinelGroup, gateway: G
     assert raised.value.outcome == "not_sent"
 
 
+@BOTH_GATEWAYS
 def test_several_masters_that_are_discovered_are_warned_of(gateway: Gateway, caplog: pytest.LogCaptureFixture) -> None:
     with SentinelGroup() as group:
         port = group.primary_port()
@@ -142,6 +146,7 @@ def test_several_masters_that_are_discovered_are_warned_of(gateway: Gateway, cap
     assert "name them in the setting sentinel_services" in caplog.text
 
 
+@BOTH_GATEWAYS
 @pytest.mark.parametrize("how", ["killed", "asked for"])
 def test_all_is_right_two_seconds_after_a_failover(gateway: Gateway, how: str) -> None:
     with SentinelGroup() as group:

@@ -15,7 +15,7 @@ from pysoa.common.transport.base import ReceivedMessage
 from pysoa.common.transport.errors import MessageReceiveTimeout
 from pysoa.common.transport.redis_gateway.backend import base as backend_base
 from tests.support.brokers import restarted
-from tests.support.gateway import REQUEST_KEY, Gateway, Worker, answer_to, call, number_of, send
+from tests.support.gateway import BOTH_GATEWAYS, REQUEST_KEY, Gateway, Worker, answer_to, call, number_of, send
 from tests.support.processes import Process, python
 from tests.support.raw import RawConnection, command, wait_until
 from tests.support.recording import ListRecorder
@@ -29,6 +29,7 @@ def queued(broker: Broker) -> int:
 # Leaving
 
 
+@BOTH_GATEWAYS
 @pytest.mark.parametrize("prefetch", [1, 16])
 def test_nothing_is_lost_or_served_twice_over_100_departures(broker: Broker, gateway: Gateway, prefetch: int) -> None:
     client = gateway.client(broker, queue_capacity=100_000)
@@ -60,6 +61,7 @@ def test_nothing_is_lost_or_served_twice_over_100_departures(broker: Broker, gat
     assert sorted(served + last.served) == list(range(sent))
 
 
+@BOTH_GATEWAYS
 def test_a_worker_that_waits_leaves_at_once(broker: Broker, gateway: Gateway) -> None:
     worker = gateway.worker(broker)
     wait_until(lambda: b"cmd=blpop" in command(broker.url, "CLIENT", "LIST"), "the worker waits")
@@ -189,6 +191,7 @@ def test_a_slow_job_puts_back_what_was_taken_ahead_and_another_worker_serves_it(
     assert received == set(range(200))
 
 
+@BOTH_GATEWAYS
 def test_requests_that_the_broker_does_not_take_back_are_served_here(broker: Broker, gateway: Gateway) -> None:
     command(broker.url, "ACL", "SETUSER", "no-lpush", "on", ">pw", "~*", "+@all", "-lpush")
     host = f"redis://no-lpush:pw@127.0.0.1:{broker.port}"
@@ -205,6 +208,7 @@ def test_requests_that_the_broker_does_not_take_back_are_served_here(broker: Bro
     command(broker.url, "ACL", "DELUSER", "no-lpush")
 
 
+@BOTH_GATEWAYS
 def test_without_prefetch_exactly_one_is_taken(broker: Broker, gateway: Gateway) -> None:
     lengths: list[int] = []
 
@@ -223,7 +227,7 @@ def test_without_prefetch_exactly_one_is_taken(broker: Broker, gateway: Gateway)
 
 SERVE = """
 import sys, time
-from tests.support.gateway import Gateway, answer_to, number_of
+from tests.support.gateway import BOTH_GATEWAYS, Gateway, answer_to, number_of
 def handle(request):
     print("began", number_of(request), flush=True)
     time.sleep({seconds})
@@ -233,6 +237,7 @@ print("serving", flush=True)
 """
 
 
+@BOTH_GATEWAYS
 @pytest.mark.parametrize(("prefetch", "most_lost"), [(1, 1), (16, 16)])
 def test_a_killed_worker_loses_no_more_than_it_had_in_hand(
     broker: Broker, gateway: Gateway, start_process: Callable[..., Process], prefetch: int, most_lost: int
@@ -256,6 +261,7 @@ def test_a_killed_worker_loses_no_more_than_it_had_in_hand(
 # Expiry and clocks
 
 
+@BOTH_GATEWAYS
 def test_expired_requests_never_run(broker: Broker, gateway: Gateway) -> None:
     client = gateway.client(broker)
     for number in range(20):
@@ -270,6 +276,7 @@ def test_expired_requests_never_run(broker: Broker, gateway: Gateway) -> None:
     assert worker.refused == []
 
 
+@BOTH_GATEWAYS
 def test_a_request_that_expires_in_the_workers_hand_does_not_run(broker: Broker, gateway: Gateway) -> None:
     client = gateway.client(broker)
     for number in range(60):
@@ -287,6 +294,7 @@ def test_a_request_that_expires_in_the_workers_hand_does_not_run(broker: Broker,
     assert worker.served == [*range(40), 100]
 
 
+@BOTH_GATEWAYS
 @pytest.mark.parametrize("ahead", [-30.0, 30.0, 86400.0])
 def test_clocks_that_disagree_expire_nothing(
     broker: Broker, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, ahead: float
@@ -300,6 +308,7 @@ def test_clocks_that_disagree_expire_nothing(
     assert call(gateway.client(other_host), 2, timeout=2) == 2
 
 
+@BOTH_GATEWAYS
 def test_expiries_are_in_the_brokers_time(broker: Broker, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backend_base, "wall_clock", lambda: time.time() + 3600)
     client = gateway.client(broker)
@@ -313,6 +322,7 @@ def test_expiries_are_in_the_brokers_time(broker: Broker, gateway: Gateway, monk
     assert 8.5 <= message.meta["__expiry__"] - int(seconds) <= 11.5
 
 
+@BOTH_GATEWAYS
 def test_an_awaited_request_lives_one_second_longer_than_its_caller_waits(broker: Broker, gateway: Gateway) -> None:
     client, server = gateway.client(broker), gateway.server(broker)
     with pytest.raises(MessageReceiveTimeout):
@@ -324,6 +334,7 @@ def test_an_awaited_request_lives_one_second_longer_than_its_caller_waits(broker
     assert 0.7 <= message.meta["__expiry__"] - time.time() <= 1.2
 
 
+@BOTH_GATEWAYS
 @pytest.mark.parametrize("ahead", [-30.0, 30.0])
 def test_without_the_right_to_time_requests_live_for_60_seconds(
     gateway: Gateway, timeless: str, monkeypatch: pytest.MonkeyPatch, ahead: float
@@ -409,6 +420,7 @@ def test_a_bad_reply_queue_does_not_slow_the_worker(broker: Broker, gateway: Gat
 # Brokers that are away
 
 
+@BOTH_GATEWAYS
 def test_a_worker_that_starts_before_its_broker_serves_soon_after_it(fresh_broker: Broker, gateway: Gateway) -> None:
     fresh_broker.kill()
     worker = gateway.worker(fresh_broker)
@@ -421,6 +433,7 @@ def test_a_worker_that_starts_before_its_broker_serves_soon_after_it(fresh_broke
         worker.stop()
 
 
+@BOTH_GATEWAYS
 def test_a_worker_whose_broker_is_away_leaves_soon(fresh_broker: Broker, gateway: Gateway) -> None:
     worker = gateway.worker(fresh_broker)
     fresh_broker.kill()
@@ -432,6 +445,7 @@ def test_a_worker_whose_broker_is_away_leaves_soon(fresh_broker: Broker, gateway
     assert time.monotonic() - began < 3
 
 
+@BOTH_GATEWAYS
 def test_the_broker_sees_no_connections_after_the_close(broker: Broker, gateway: Gateway) -> None:
     with RawConnection(broker.url) as raw:
         before = raw.command("INFO", "clients").split(b"connected_clients:")[1].split()[0]

@@ -49,8 +49,10 @@ class ClientOnLoop:
     def batch(self) -> Iterator[None]:
         yield
 
-    def send_request_message(self, request_id: int, meta: dict[str, Any], body: Any, expiry: Any = None) -> None:
-        awaited = self._awaited
+    def send_request_message(
+        self, request_id: int, meta: dict[str, Any], body: Any, message_expiry_in_seconds: float | None = None
+    ) -> None:
+        expiry, awaited = message_expiry_in_seconds, self._awaited
         timeout, awaited.time, ended = awaited.time, None, awaited.ended
 
         async def send() -> None:

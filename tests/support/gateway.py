@@ -25,7 +25,7 @@ from pysoa.common.transport.errors import (
 from pysoa.common.transport.redis_gateway.client import RedisClientTransport
 from pysoa.common.transport.redis_gateway.core import RedisTransportCore
 from pysoa.common.transport.redis_gateway.server import RedisServerTransport
-from tests.support.raw import command
+from tests.support.raw import command, wait_until
 
 SERVICE = "svc"
 REQUEST_KEY = "pysoa:service.svc"
@@ -98,8 +98,9 @@ def requests_in_queue(broker: Broker) -> list[dict[str, Any]]:
 
 
 def reply_key(broker: Broker) -> str:
-    """The key of the reply queue that the last request in the queue names."""
-    return f"pysoa:{requests_in_queue(broker)[-1]['meta']['reply_to']}"
+    """The key of the reply queue that the last request in the queue names; there is one, or is about to be."""
+    request = wait_until(lambda: requests_in_queue(broker), "a request is in the queue")[-1]
+    return f"pysoa:{request['meta']['reply_to']}"
 
 
 def reply_key_of(client: RedisClientTransport) -> str:

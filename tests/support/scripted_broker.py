@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -105,13 +106,19 @@ class ScriptedBroker:
                 reply = self.answer(command)
                 if reply is None:
                     broker.sendall(hiredis.pack_command(tuple(command)))
-                    reply = self.after(command, _raw_reply(broker))
+                    reply = self.after(command, _raw_reply(broker, client))
                 client.sendall(reply)
 
 
-def _raw_reply(broker: socket.socket) -> bytes:
+def _raw_reply(broker: socket.socket, client: socket.socket) -> bytes:
+    """The next reply of the broker; where the client goes away first, its pop must not go on."""
     reader, raw = hiredis.Reader(), b""
+    poll = select.poll()
+    poll.register(broker, select.POLLIN)
+    poll.register(client, getattr(select, "POLLRDHUP", 0))  # of Linux; elsewhere POLLHUP comes alone
     while reader.gets() is False:
+        if any(descriptor == client.fileno() for descriptor, _ in poll.poll()):
+            raise HangUp
         data = broker.recv(65536)
         if not data:
             raise HangUp
