@@ -290,7 +290,10 @@ class AsyncClient(ClientBase[AsyncServiceHandler]):
         message_expiry_in_seconds: float | None = None,
         suppress_response: bool = False,
     ) -> int:
-        """Send a job request and do not wait for its response, only for the broker; see ``Client.send_request``."""
+        """Send a job request and do not wait for its response, only for the broker; see ``Client.send_request``.
+
+        Calls do not go by it, unlike those of ``Client``: what is to see all requests is middleware.
+        """
         handler = self._get_handler(service_name)
         job_request = self._job_request(
             actions,
