@@ -47,8 +47,9 @@ collect_ignore = ["functional/data"]  # services and tests of other people, whic
 
 
 def pytest_configure() -> None:
-    # A shell has commands in the background ignore it, and whatever they start inherits that.
+    # A shell has commands in the background ignore the one, nohup the other, and whatever they start inherits that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     # What a CI says of its screen changes what the programs that tests run print.
     for name in ("BUILD_NUMBER", "CI", "FORCE_COLOR", "NO_COLOR", "PY_COLORS"):
         os.environ.pop(name, None)
