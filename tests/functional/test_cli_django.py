@@ -83,7 +83,9 @@ def test_settings_of_dev_count_but_for_the_broker(
 
 
 def test_faults_are_told_in_two_lines_at_most(tmp_path: Path) -> None:
-    (tmp_path / "broken.py").write_text("INSTALLED_APPS = ['nowhere_to_be_found']\nSOA_SERVER_SETTINGS = {}\n")
+    (tmp_path / "broken.py").write_text(
+        "INSTALLED_APPS = ['nowhere_to_be_found']\nSOA_SERVER_SETTINGS = {}\nUSE_TZ = True\n"
+    )
     (tmp_path / "wrong.py").write_text("from tests.support.django_service.settings import *\nSOA_SERVER_SETTINGS = 3\n")
     (tmp_path / "uses_django.py").write_text(
         "from pysoa.server import Server as Base\n\n\nclass Server(Base):\n"
